@@ -1,0 +1,69 @@
+package event
+
+import "time"
+
+// RecordKind says what a source record claims.
+type RecordKind string
+
+const (
+	Upsert             RecordKind = "upsert" // the worker as of EffectiveAt
+	Terminate          RecordKind = "terminate"
+	CorrectTermination RecordKind = "correct_termination"
+	ReverseTermination RecordKind = "reverse_termination"
+	Rescind            RecordKind = "rescind"
+	Suspend            RecordKind = "suspend"
+	Resume             RecordKind = "resume"
+	Absent             RecordKind = "absent" // missing from a full snapshot
+	Emergency          RecordKind = "emergency"
+	Merge              RecordKind = "merge"
+	SplitOff           RecordKind = "split"
+)
+
+// SourceRecord is the value of jml.source.record.v1, keyed `source/source_key` (contract.md).
+// (Source, ID) is the idempotency key.
+type SourceRecord struct {
+	ID          string     `avro:"id" json:"id"`
+	Source      string     `avro:"source" json:"source"`
+	SourceKey   string     `avro:"source_key" json:"source_key"`
+	Sequence    *int64     `avro:"sequence" json:"sequence,omitempty"` // grows with each version of that worker at that source
+	RecordedAt  time.Time  `avro:"recorded_at" json:"recorded_at"`
+	EffectiveAt string     `avro:"effective_at,omitzero" json:"effective_at,omitempty"` // a date in the person's time zone, or an instant; empty: RecordedAt
+	Kind        RecordKind `avro:"kind" json:"kind"`
+	Reason      string     `avro:"reason,omitzero" json:"reason,omitempty"`
+	Person      *Profile   `avro:"person" json:"person,omitempty"`
+	RelatedKey  string     `avro:"related_key,omitzero" json:"related_key,omitempty"`
+}
+
+// Fact is one source record, normalised and correlated: the value of jml.identity.fact.v1, keyed by identity id.
+type Fact struct {
+	ID         string       `avro:"id" json:"id"` // derived from (source, record id)
+	IdentityID IdentityID   `avro:"identity_id" json:"identity_id"`
+	Authority  string       `avro:"authority" json:"authority"` // the source's: employment, profile, signal
+	Timezone   string       `avro:"timezone" json:"timezone"`   // the source's default
+	Correlated string       `avro:"correlated" json:"correlated"`
+	KnownAt    time.Time    `avro:"known_at" json:"known_at"`
+	Record     SourceRecord `avro:"record" json:"record"`
+	// Parked says why the record cannot be applied to anyone; the identity id is then one of the record's own.
+	Parked string `avro:"parked" json:"parked,omitempty"`
+}
+
+// IdentityEvent is a lifecycle transition: the value of jml.identity.event.v1.
+type IdentityEvent struct {
+	Meta      `avro:",inline"`
+	Person    *Person  `avro:"person"`  // as of OccurredAt; nil where no one is concerned
+	Before    *Person  `avro:"before"`  // nil for the first event of a person
+	Changed   []string `avro:"changed"` // names of the attributes that differ, sorted
+	Exception `avro:",inline"`
+}
+
+// DirectoryEntry is the small public part of a person that others look up: the value of the compacted
+// jml.identity.directory.v1, keyed by identity id.
+type DirectoryEntry struct {
+	IdentityID     IdentityID `avro:"identity_id"`
+	EmployeeNumber string     `avro:"employee_number"`
+	Email          string     `avro:"email"`
+	DisplayName    string     `avro:"display_name"`
+	Department     string     `avro:"department"`
+	Manager        string     `avro:"manager"` // employee number
+	Status         Status     `avro:"status"`
+}

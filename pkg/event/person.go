@@ -1,0 +1,64 @@
+package event
+
+import (
+	"maps"
+	"time"
+)
+
+// Status is where a person stands in their employment, folded from facts and the present time.
+type Status string
+
+const (
+	StatusPrehire Status = "prehire" // hired, the first day not begun
+	StatusActive  Status = "active"
+	StatusLeave   Status = "leave" // employed, access inactive by policy
+	StatusEnded   Status = "ended" // no live employment
+)
+
+// Profile is what a source says of a worker: the `person` record of jml.source.record.v1.
+// Every field may be absent (empty). Dates are `2026-03-02` in Timezone.
+type Profile struct {
+	EmployeeNumber string            `avro:"employee_number,omitzero" json:"employee_number,omitempty"`
+	GivenName      string            `avro:"given_name,omitzero" json:"given_name,omitempty"`
+	FamilyName     string            `avro:"family_name,omitzero" json:"family_name,omitempty"`
+	DisplayName    string            `avro:"display_name,omitzero" json:"display_name,omitempty"`
+	Email          string            `avro:"email,omitzero" json:"email,omitempty"`
+	Phone          string            `avro:"phone,omitzero" json:"phone,omitempty"`
+	Title          string            `avro:"title,omitzero" json:"title,omitempty"`
+	Department     string            `avro:"department,omitzero" json:"department,omitempty"`
+	Company        string            `avro:"company,omitzero" json:"company,omitempty"`
+	CostCentre     string            `avro:"cost_centre,omitzero" json:"cost_centre,omitempty"`
+	Location       string            `avro:"location,omitzero" json:"location,omitempty"`
+	Manager        string            `avro:"manager,omitzero" json:"manager,omitempty"` // the manager's employee_number
+	WorkerType     string            `avro:"worker_type,omitzero" json:"worker_type,omitempty"`
+	StartDate      string            `avro:"start_date,omitzero" json:"start_date,omitempty"`
+	EndDate        string            `avro:"end_date,omitzero" json:"end_date,omitempty"` // the last day worked
+	Timezone       string            `avro:"timezone,omitzero" json:"timezone,omitempty"`
+	Attributes     map[string]string `avro:"attributes" json:"attributes,omitempty"`
+}
+
+// Clone returns a copy that shares no map with p.
+func (p Profile) Clone() Profile {
+	p.Attributes = maps.Clone(p.Attributes)
+	return p
+}
+
+// Person is the present fold of all facts about one human: what policy sees as `person`.
+type Person struct {
+	ID       IdentityID `avro:"id" json:"id"`
+	Profile  `avro:",inline"`
+	Status   Status `avro:"status" json:"status"`
+	Username string `avro:"username" json:"username,omitempty"`
+	// Start is the first instant of the employment that counts; End is the instant access ends
+	// (the end of the last day, in the person's time zone). Zero End: open-ended.
+	Start time.Time `avro:"start,omitzero" json:"start,omitzero"`
+	End   time.Time `avro:"end,omitzero" json:"end,omitzero"`
+	// Emergency is set while an emergency hold stands: it beats every other status.
+	Emergency bool `avro:"emergency" json:"emergency,omitempty"`
+}
+
+// Clone returns a copy that shares no map with p.
+func (p Person) Clone() Person {
+	p.Profile = p.Profile.Clone()
+	return p
+}

@@ -1,0 +1,75 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Options says where and how a topology runs.
+type Options struct {
+	Seeds    []string // brokers, host:port
+	Instance string   // names this instance among those of the service: stable over restarts, unique. Default "0"
+	Codec    Codec
+	Clock    Clock                 // of ticks and entrances; default: the machine's
+	Log      *slog.Logger          // default: discard
+	Metrics  prometheus.Registerer // default: none
+	OnReady  func()                // called whenever partitions were taken and restored
+
+	MaxBatch       int           // input records a transaction takes at most. Default 2000
+	TickEvery      time.Duration // between ticks of an idle partition. Default 1 s
+	SessionTimeout time.Duration // until the group gives up a silent instance. Default 20 s; the transaction timeout is half
+
+	Dialer []kgo.Opt // extra client options: TLS, SASL, a test's network
+}
+
+type machineClock struct{}
+
+func (machineClock) Now() time.Time { return time.Now().UTC() }
+
+func (o *Options) defaults() {
+	if o.Instance == "" {
+		o.Instance = "0"
+	}
+	if o.Clock == nil {
+		o.Clock = machineClock{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxBatch == 0 {
+		o.MaxBatch = 2000
+	}
+	if o.TickEvery == 0 {
+		o.TickEvery = time.Second
+	}
+	if o.SessionTimeout == 0 {
+		o.SessionTimeout = 20 * time.Second
+	}
+}
+
+// Validate names every fault of a topology and its options at once.
+func Validate(t Topology, o Options) error {
+	var faults []error
+	fault := func(bad bool, text string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf(text, args...))
+		}
+	}
+	fault(t.Name == "", "topology without a name")
+	fault(len(t.Inputs) == 0, "topology %s without inputs", t.Name)
+	for _, in := range t.Inputs {
+		fault(in.Handle == nil, "input %s without a handler", in.Topic)
+	}
+	for _, out := range t.Outputs {
+		fault(out.Rekey && out.Topic.Chained(), "output %s is an event topic: one writer per partition, it cannot be rekeyed", out.Topic)
+	}
+	fault((t.Perform == nil) != (t.Result == nil), "topology %s: Perform and Result come together", t.Name)
+	fault(len(o.Seeds) == 0, "no brokers given")
+	fault(o.Codec == nil, "no codec given")
+	return errors.Join(faults...)
+}

@@ -1,0 +1,3 @@
+module joinery.internal/schemas
+
+go 1.26.0
