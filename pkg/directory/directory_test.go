@@ -1,0 +1,45 @@
+package directory_test
+
+import (
+	"slices"
+	"testing"
+
+	"joinery.internal/pkg/directory"
+	"joinery.internal/pkg/event"
+)
+
+func TestAManagerWhoLeftIsNobodysManager(t *testing.T) {
+	t.Parallel()
+	d := directory.New()
+	d.Put(event.DirectoryEntry{IdentityID: "p-boss", EmployeeNumber: "1", Status: event.StatusActive})
+	d.Put(event.DirectoryEntry{IdentityID: "p-ann", EmployeeNumber: "2", Manager: "1", Status: event.StatusActive})
+	if id, ok := d.ManagerOf("p-ann"); !ok || id != "p-boss" {
+		t.Errorf("manager is %q, %v", id, ok)
+	}
+	d.Put(event.DirectoryEntry{IdentityID: "p-boss", EmployeeNumber: "1", Status: event.StatusEnded})
+	if id, ok := d.ManagerOf("p-ann"); ok {
+		t.Errorf("manager is still %q", id)
+	}
+}
+
+func TestAnEmailThatMovedFindsItsNewOwnerOnly(t *testing.T) {
+	t.Parallel()
+	d := directory.New()
+	d.Put(event.DirectoryEntry{IdentityID: "p-1", Email: "Desk@acme.example"})
+	d.Put(event.DirectoryEntry{IdentityID: "p-2", Email: "desk@acme.example"})
+	d.Put(event.DirectoryEntry{IdentityID: "p-1", Email: "ann@acme.example"})
+	if id, _ := d.ByEmail("DESK@acme.example"); id != "p-2" {
+		t.Errorf("desk is %q", id)
+	}
+}
+
+func TestMembersFollowTheLatestRoles(t *testing.T) {
+	t.Parallel()
+	d := directory.New()
+	d.PutRoles("p-2", []string{"duty", "staff"})
+	d.PutRoles("p-1", []string{"duty"})
+	d.PutRoles("p-2", []string{"staff"})
+	if got := d.MembersOf("duty"); !slices.Equal(got, []event.IdentityID{"p-1"}) {
+		t.Errorf("duty has %v", got)
+	}
+}
