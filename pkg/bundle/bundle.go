@@ -40,7 +40,7 @@ func Publish(ctx context.Context, o stream.Options, cfg *config.Config, actor, r
 	if err != nil {
 		return fmt.Errorf("encode policy bundle: %w", err)
 	}
-	files := &kgo.Record{Topic: string(event.PolicyBundles), Key: []byte(cfg.Hash), Value: value, Timestamp: at, Partition: stream.Partition(cfg.Hash, n)}
+	files := &kgo.Record{Topic: string(event.PolicyBundles), Key: []byte(cfg.Hash), Value: value, Partition: stream.Partition(cfg.Hash, n)}
 	if err := client.ProduceSync(ctx, files).FirstErr(); err != nil { // before any marker names it
 		return fmt.Errorf("publish policy bundle: %w", err)
 	}
@@ -50,7 +50,7 @@ func Publish(ctx context.Context, o stream.Options, cfg *config.Config, actor, r
 	}
 	markers := make([]*kgo.Record, n)
 	for p := range n {
-		markers[p] = &kgo.Record{Topic: string(event.PolicyActivations), Key: []byte(Policy), Value: marker, Timestamp: at, Partition: p}
+		markers[p] = &kgo.Record{Topic: string(event.PolicyActivations), Key: []byte(Policy), Value: marker, Partition: p}
 	}
 	if err := client.ProduceSync(ctx, markers...).FirstErr(); err != nil {
 		return fmt.Errorf("publish policy activation: %w", err)

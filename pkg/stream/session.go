@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -287,7 +288,7 @@ func (s *session) handleAll(tx *staged, fetches kgo.Fetches) (err error) {
 			return
 		}
 		rec := record(r)
-		at := r.Timestamp
+		at := rec.time(r.Timestamp)
 		if r.Topic == ticks {
 			s.ticker.consumed(r.Partition)
 		} else if s.eng.inputs[rec.Topic].Entrance {
@@ -364,6 +365,14 @@ func record(r *kgo.Record) Record {
 		}
 	}
 	return rec
+}
+
+// time is when the pipeline wrote the record; of a record from elsewhere, what its producer says.
+func (r Record) time(otherwise time.Time) time.Time {
+	if b := r.Headers[HeaderTime]; len(b) == 8 {
+		return time.UnixMicro(int64(binary.BigEndian.Uint64(b))).UTC()
+	}
+	return otherwise.UTC()
 }
 
 func fetchError(fetches kgo.Fetches) (err error) {

@@ -122,7 +122,7 @@ func (s *staged) emit(tx *Tx, topic event.Topic, key string, v any) error {
 	if !ok {
 		return fmt.Errorf("emit to %s: not an output of %s", topic, s.eng.topo.Name)
 	}
-	rec := &kgo.Record{Topic: string(topic), Key: []byte(key), Partition: tx.part.id, Timestamp: tx.now}
+	rec := &kgo.Record{Topic: string(topic), Key: []byte(key), Partition: tx.part.id, Headers: []kgo.RecordHeader{timeHeader(tx.now)}}
 	if out.Rekey {
 		if topic.Chained() {
 			return fmt.Errorf("emit to %s: an event topic has one writer per partition and cannot be rekeyed", topic)
@@ -140,7 +140,7 @@ func (s *staged) emit(tx *Tx, topic event.Topic, key string, v any) error {
 		if err := tr.EventMeta().Valid(); err != nil {
 			return fmt.Errorf("emit to %s: %w", topic, err)
 		}
-		rec.Headers = cloudEvent(s.eng.topo.Name, tr.EventMeta())
+		rec.Headers = append(rec.Headers, cloudEvent(s.eng.topo.Name, tr.EventMeta())...)
 	}
 	if topic.Chained() {
 		if err := s.chain(tx, rec); err != nil {
@@ -149,6 +149,14 @@ func (s *staged) emit(tx *Tx, topic event.Topic, key string, v any) error {
 	}
 	s.records = append(s.records, rec)
 	return nil
+}
+
+// HeaderTime carries the pipeline's time, in microseconds since 1970 as 8 bytes big-endian. Kafka's own timestamps stay
+// the machine's: retention goes by them, and the pipeline's clock may be elsewhere.
+const HeaderTime = "jml-time"
+
+func timeHeader(at time.Time) kgo.RecordHeader {
+	return kgo.RecordHeader{Key: HeaderTime, Value: binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))}
 }
 
 // Headers of an event topic's records: place in the chain. The hashes are SHA-256.

@@ -130,7 +130,7 @@ func (t *ticker) plan() (records []*kgo.Record, wait time.Duration) {
 		idle := wall.Sub(s.sent) >= t.every
 		if idle || ((s.asked || fired) && !s.underway) {
 			s.asked, s.underway, s.sent = false, true, wall
-			records = append(records, &kgo.Record{Topic: t.topic, Partition: id, Key: []byte("tick"), Value: []byte{1}, Timestamp: now})
+			records = append(records, &kgo.Record{Topic: t.topic, Partition: id, Key: []byte("tick"), Value: []byte{1}, Headers: []kgo.RecordHeader{timeHeader(now)}})
 			continue
 		}
 		wait = min(wait, t.every-wall.Sub(s.sent))
