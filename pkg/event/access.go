@@ -101,8 +101,9 @@ type Approval struct {
 	RequestID    string    `avro:"request_id"`
 	Role         string    `avro:"role"`
 	Entitlements []string  `avro:"entitlements"`
+	Policy       string    `avro:"policy"` // bundle hash it was approved under
 	ExpiresAt    time.Time `avro:"expires_at,omitzero"`
-	Signature    []byte    `avro:"signature"` // over hash(request, policy, expiry)
+	Signature    []byte    `avro:"signature"` // pkg/approvalproof makes and verifies it
 }
 
 // Membership is who holds which roles: the value of the compacted jml.access.membership.v1, keyed by identity id.

@@ -45,6 +45,8 @@ type Fact struct {
 	Record     SourceRecord `avro:"record" json:"record"`
 	// Parked says why the record cannot be applied to anyone; the identity id is then one of the record's own.
 	Parked string `avro:"parked" json:"parked,omitempty"`
+	// ParkedAt is set on a fact that was parked and is now applied: since when it waited.
+	ParkedAt time.Time `avro:"parked_at,omitzero" json:"parked_at,omitzero"`
 }
 
 // IdentityEvent is a lifecycle transition: the value of jml.identity.event.v1.

@@ -53,6 +53,8 @@ const (
 	ApprovalEscalated   Kind = "approval.escalated"
 	ApprovalReassigned  Kind = "approval.reassigned"
 	ApprovalExpired     Kind = "approval.expired"
+	// ApprovalVoteRefused is a vote that does not count: its person may not decide, or nothing is left to decide.
+	ApprovalVoteRefused Kind = "approval.vote_refused"
 	ApprovalGranted     Kind = "approval.granted"
 	ApprovalRefused     Kind = "approval.refused"
 

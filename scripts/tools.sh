@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine lacks, by the ordinary package clients. What is there is left alone.
+set -euo pipefail
+
+sudo=""
+[ "$(id -u)" = 0 ] || sudo="sudo"
+need() { # COMMAND PACKAGE WHAT-FOR
+  command -v "$1" >/dev/null 2>&1 && return
+  echo "installing $2 ($3)" >&2
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "cannot install $2: no apt-get here; install $1 by hand" >&2
+    exit 1
+  fi
+  [ -n "${updated:-}" ] || { $sudo apt-get update -qq >&2; updated=1; }
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "$2" >&2 </dev/null
+}
+
+command -v go >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed and not installed" >&2; exit 1; }
+need npm npm "fetches the evidence engine and the SCIM server of the tests"
+need node nodejs "runs the SCIM server of the tests"
+need python3 python3 "sums up the test run"
+need setpriv util-linux "runs PostgreSQL as nobody in the tests"
+if ! command -v postgres >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+  need postgres postgresql "a real target of the SQL connector"
+fi
