@@ -1,0 +1,52 @@
+// Package open makes a connector of a target file's settings. It owns the list of connectors there are, and nothing
+// else: it exists so that package connector need not import them.
+//
+//	c, err := open.Factory{}.Open(settings)
+package open
+
+import (
+	"strings"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/memory"
+	"joinery.internal/pkg/connector/scim"
+	"joinery.internal/pkg/connector/sqldb"
+)
+
+// Factory opens connectors. The zero value opens all that reach out of the process.
+type Factory struct {
+	Memory *memory.Fleet // where connector memory finds its targets; nil: there are none
+}
+
+// Names are the connectors a target file can name.
+func Names() []string { return []string{"memory", "scim", "sql"} }
+
+// Open checks the settings and returns the connector; it makes no call, so that a target that is down can be opened.
+// The caller ends with connector.Close.
+func (f Factory) Open(s connector.Settings) (connector.Connector, error) {
+	op := "open target " + s.Name
+	if s.Connector != "sql" && s.SQL != nil {
+		return nil, connector.Errorf(connector.Invalid, op, "the sql section is for connector sql, not %s", s.Connector)
+	}
+	for _, kind := range s.Entitlements {
+		if kind == "" || kind == "account" || strings.Contains(kind, "/") {
+			return nil, connector.Errorf(connector.Invalid, op, "entitlements: %q is no kind; a grant names it as target:kind/name", kind)
+		}
+	}
+	switch s.Connector {
+	case "memory":
+		if err := s.CheckKeys(); err != nil {
+			return nil, err
+		}
+		if f.Memory == nil {
+			return nil, connector.Errorf(connector.Unsupported, op, "connector memory is for benchmarks and tests; this process has no memory targets")
+		}
+		return f.Memory.Target(s.Name), nil
+	case "scim":
+		return scim.Open(s)
+	case "sql":
+		return sqldb.Open(s)
+	default:
+		return nil, connector.Errorf(connector.Invalid, op, "connector %q is not known; it is one of %s", s.Connector, strings.Join(Names(), ", "))
+	}
+}
