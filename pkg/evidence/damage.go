@@ -38,9 +38,9 @@ type part struct {
 func (s *Store) removeDamage(ctx context.Context) ([]string, error) {
 	s.damage.mu.Lock()
 	defer s.damage.mu.Unlock()
-	var parts []part
+	var parts []part // of one block: as inserted
 	err := s.conn.Select(ctx, &parts, `SELECT name, partition_id, max_block_number FROM system.parts
-		WHERE database = '`+Database+`' AND table = 'evidence_log' AND active AND level = 0 ORDER BY max_block_number`)
+		WHERE database = '`+Database+`' AND table = 'evidence_log' AND active AND min_block_number = max_block_number ORDER BY max_block_number`)
 	if err != nil {
 		return nil, fmt.Errorf("list new parts: %w", err)
 	}

@@ -101,7 +101,7 @@ func (s *Store) caseFigures(ctx context.Context, since time.Time) (map[string]*K
 	if err != nil {
 		return nil, fmt.Errorf("compute case figures: %w", err)
 	}
-	defer rows.Close() // what matters is rows.Err
+	defer func() { _ = rows.Close() }() // what matters is rows.Err
 	for rows.Next() {
 		var isTrigger bool
 		k := new(KPI)
@@ -140,7 +140,7 @@ func (s *Store) addExceptionFigures(ctx context.Context, since time.Time, to map
 	if err != nil {
 		return fmt.Errorf("compute exception figures: %w", err)
 	}
-	defer rows.Close() // what matters is rows.Err
+	defer func() { _ = rows.Close() }() // what matters is rows.Err
 	for rows.Next() {
 		var isTrigger bool
 		var f KPI

@@ -183,7 +183,7 @@ func TestAccessIsFoldedByWhatHeldAndWhatWasKnown(t *testing.T) {
 		// p2 left on the 4th, which was known on the 6th; a grant of the 5th, older in knowledge, must not defeat it
 		a.row("access.granted", "03-02 09:00:00", person("p2"), base),
 		a.row("access.granted", "03-05 09:00:00", person("p2"), base),
-		a.row("access.revoked", "03-06 09:00:00", person("p2"), base, effective("03-04 00:00:00")),
+		a.row("access.revoked", "03-06 09:00:00", person("p2"), base, effective("03-04 00:00:00"), known("03-06 08:00:00")),
 		// p3 came back
 		a.row("access.granted", "03-02 09:00:00", person("p3"), base),
 		a.row("access.expired", "03-03 09:00:00", person("p3"), base),

@@ -71,7 +71,7 @@ func createLogins(f folder) error {
 	if err != nil {
 		return fmt.Errorf("create logins: %w", err)
 	}
-	defer os.Remove(tmp.Name())
+	defer func() { _ = os.Remove(tmp.Name()) }() // a leftover holds no login that counts
 	_, err = tmp.Write(b)
 	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return fmt.Errorf("write logins: %w", err)

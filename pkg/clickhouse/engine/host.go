@@ -47,7 +47,9 @@ func HostMain(args []string) int {
 	if h.library != "" {
 		run = h.runLibrary
 	}
-	if err := run(); err != nil {
+	err := run()
+	runtime.KeepAlive(h.lock) // a collected file would give the lock up while the engine still writes
+	if err != nil {
 		return h.fail(err)
 	}
 	return 0

@@ -114,7 +114,7 @@ func answers(ctx context.Context, u up) bool {
 	if err != nil {
 		return false
 	}
-	conn.Close()
+	_ = conn.Close() // nothing was said on it
 	return resp.StatusCode == http.StatusOK
 }
 
@@ -142,7 +142,7 @@ func freePort(host, port string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // only held the port
 	_, port, err = net.SplitHostPort(l.Addr().String())
 	return port, err
 }

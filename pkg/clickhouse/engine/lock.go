@@ -35,7 +35,9 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 		}
 		return f, nil
 	case <-ctx.Done():
-		go func() { <-got; f.Close() }() // the kernel call cannot be called off; it owns the file until it returns
+		go func() { // the kernel call cannot be called off; it owns the file until it returns
+			_ = errors.Join(<-got, f.Close()) // nobody waits for it any more
+		}()
 		return nil, fmt.Errorf("lock %s: %w", path, ctx.Err())
 	}
 }

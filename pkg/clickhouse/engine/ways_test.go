@@ -12,8 +12,6 @@ import (
 	"joinery.internal/pkg/clickhouse/engine/enginetest"
 )
 
-func fakeBinary([]string) int { return 1 }
-
 func TestAServerAtAURLIsUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	server := enginetest.Open(t, t.TempDir())

@@ -1,0 +1,148 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"joinery.internal/pkg/config"
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/evidence"
+	"joinery.internal/services/console/internal/desk"
+)
+
+// sweep is the body of a demand to reconcile.
+type sweep struct {
+	Reason string `json:"reason" doc:"kept with the command; may be empty"`
+}
+
+// query is the body of a question to the evidence.
+type query struct {
+	Query string `json:"query" doc:"SQL; the tables and views of database joinery"`
+}
+
+// advance is the body of moving the clock.
+type advance struct {
+	Advance string `json:"advance" doc:"such as 36h or 14d"`
+}
+
+// publication is the body of publishing a folder of policy.
+type publication struct {
+	Files  map[string]string `json:"files" doc:"path in the folder -> content"`
+	Reason string            `json:"reason" doc:"it becomes evidence"`
+}
+
+func remedies(d *desk.Desk) []operation {
+	return []operation{
+		{Method: "GET", Path: "/dlq", Summary: "List records that could not be handled, newest first", Reply: list[desk.DeadLetter]{},
+			Query: []parameter{{"state", "open or resolved; default both"}, limitParameter},
+			call: func(ctx context.Context, r request) (any, error) {
+				return listed(d.DeadLetters(ctx, r.query("state"), r.limit))
+			}},
+		{Method: "GET", Path: "/dlq/{id}", Summary: "Show one of them whole", Reply: desk.DeadLetter{},
+			call: func(ctx context.Context, r request) (any, error) { return d.DeadLetter(ctx, r.PathValue("id")) }},
+		{Method: "GET", Path: "/status", Summary: "Show the pipeline at a glance", Reply: desk.Status{},
+			call: func(ctx context.Context, _ request) (any, error) { return d.Status(ctx), nil }},
+		{Method: "GET", Path: "/clock", Summary: "Show the pipeline's clock", Reply: desk.ClockReading{},
+			call: func(context.Context, request) (any, error) { return d.ReadClock(), nil }},
+		{Method: "POST", Path: "/clock", Summary: "Move the pipeline's clock ahead (dev only)", Query: []parameter{dryRunParameter}, Body: advance{}, Reply: desk.ClockReading{},
+			call: with(func(_ context.Context, r request, body advance) (any, error) {
+				by, err := duration("advance", body.Advance)
+				if err != nil {
+					return nil, err
+				}
+				return d.MoveClock(by, r.dry)
+			})},
+	}
+}
+
+func targets(d *desk.Desk) []operation {
+	return []operation{
+		{Method: "GET", Path: "/targets", Summary: "List the systems that are provisioned", Reply: list[desk.Target]{},
+			call: func(ctx context.Context, _ request) (any, error) { return listed(d.Targets(ctx)) }},
+		{Method: "POST", Path: "/targets/{target}/check", Summary: "Try a target's connection and rights; changes nothing there", Reply: list[desk.Finding]{},
+			call: func(ctx context.Context, r request) (any, error) {
+				return listed(d.CheckTarget(ctx, r.PathValue("target")))
+			}},
+		{Method: "POST", Path: "/targets/{target}/reconcile", Summary: "Compare a target with what it should be, now; answers when that is done", Wait: longWait,
+			Query: []parameter{dryRunParameter, {"timeout", "how long to wait, such as 90s; default 10m"}}, Body: sweep{}, Reply: desk.Sweep{},
+			call: with(func(ctx context.Context, r request, body sweep) (any, error) {
+				wait, err := duration("timeout", r.query("timeout"))
+				if err != nil {
+					return nil, err
+				}
+				if wait > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, wait)
+					defer cancel()
+				}
+				return d.Reconcile(ctx, r.PathValue("target"), body.Reason, r.dry, r.actor)
+			})},
+	}
+}
+
+func figures(d *desk.Desk) []operation {
+	return []operation{
+		{Method: "GET", Path: "/kpi", Summary: "Show the pipeline's figures", Query: []parameter{{"since", "over the time up to now, such as 30d, the default"}}, Reply: evidence.KPITable{},
+			call: func(ctx context.Context, r request) (any, error) {
+				since, err := duration("since", r.query("since"))
+				if err != nil {
+					return nil, err
+				}
+				if since == 0 {
+					since = 30 * 24 * time.Hour
+				}
+				return d.KPI(ctx, since)
+			}},
+		{Method: "POST", Path: "/sql", Summary: "Query the evidence, read only", Body: query{}, Reply: desk.Table{}, Wait: time.Minute,
+			call: with(func(ctx context.Context, r request, body query) (any, error) {
+				return d.SQL(ctx, body.Query)
+			})},
+	}
+}
+
+func policies(d *desk.Desk) []operation {
+	return []operation{
+		{Method: "GET", Path: "/policy", Summary: "Show the policy in force", Reply: desk.Policy{},
+			call: func(context.Context, request) (any, error) { return d.Policy() }},
+		{Method: "POST", Path: "/policy/publish", Summary: "Check, test and put a folder of policy in force", Query: []parameter{dryRunParameter}, Body: publication{}, Reply: desk.Publication{},
+			call: with(func(ctx context.Context, r request, body publication) (any, error) {
+				var files []config.File
+				for _, name := range slices.Sorted(maps.Keys(body.Files)) {
+					files = append(files, config.File{Name: name, Data: []byte(body.Files[name])})
+				}
+				return d.Publish(ctx, desk.Publishing{Files: files, Reason: body.Reason, DryRun: r.dry}, r.actor)
+			})},
+	}
+}
+
+func cluster(d *desk.Desk) []operation {
+	ops := []operation{
+		{Method: "POST", Path: "/produce", Summary: "Write JSON lines to a topic that source systems write to, all or none", MaxBody: maxProduce, Wait: 2 * time.Minute,
+			Query: []parameter{{"topic", "jml.source.record.v1"}, dryRunParameter}, Lines: true, Reply: desk.Produced{},
+			call: func(ctx context.Context, r request) (any, error) {
+				return d.Produce(ctx, event.Topic(r.query("topic")), r.Body, r.dry)
+			}},
+		{Method: "GET", Path: "/topics/{topic}/cat", Summary: "Show the newest records of a topic, oldest first", Query: []parameter{limitParameter}, Reply: list[desk.TopicRecord]{},
+			call: func(ctx context.Context, r request) (any, error) {
+				return listed(d.Cat(ctx, event.Topic(r.PathValue("topic")), r.limit))
+			}},
+	}
+	for _, c := range []struct {
+		noun, look, lookMethod string
+		catalog                desk.Catalog
+	}{{"topics", "plan", "GET", d.Topics}, {"schemas", "check", "POST", d.Schemas}} {
+		ops = append(ops,
+			operation{Method: c.lookMethod, Path: "/" + c.noun + "/" + c.look, Summary: "List what would be changed to have the " + c.noun + " of this version", Reply: list[desk.Change]{},
+				call: func(ctx context.Context, _ request) (any, error) { return listed(c.catalog.Plan(ctx)) }},
+			operation{Method: "POST", Path: "/" + c.noun + "/apply", Summary: "Make the " + c.noun + " those of this version", Query: []parameter{dryRunParameter}, Reply: list[desk.Change]{},
+				call: func(ctx context.Context, r request) (any, error) {
+					if r.dry {
+						return listed(c.catalog.Plan(ctx))
+					}
+					return listed(c.catalog.Apply(ctx))
+				}})
+	}
+	return ops
+}

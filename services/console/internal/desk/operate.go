@@ -1,0 +1,173 @@
+package desk
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/evidence"
+	"joinery.internal/services/console/internal/inbox"
+)
+
+// maxLine bounds one record of a file to produce, in bytes.
+const maxLine = 1 << 20
+
+// Produce writes JSON lines to a topic that source systems write to, all of them or none.
+func (d *Desk) Produce(ctx context.Context, topic event.Topic, lines io.Reader, dryRun bool) (Produced, error) {
+	if topic != event.SourceRecords {
+		return Produced{}, fault(Invalid, "topic %q is not for people to write to: source systems write %s; every other topic has a service or a verb of its own", topic, event.SourceRecords)
+	}
+	in := bufio.NewScanner(lines)
+	in.Buffer(make([]byte, 0, 64<<10), maxLine)
+	var records []Outgoing
+	number := 0
+	for in.Scan() {
+		number++
+		line := bytes.TrimSpace(in.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		r, err := d.sourceRecord(line)
+		if err != nil {
+			return Produced{}, fault(Invalid, "line %d: %v; nothing was produced", number, err)
+		}
+		records = append(records, r)
+	}
+	if err := in.Err(); err != nil {
+		if errors.Is(err, bufio.ErrTooLong) {
+			return Produced{}, fault(Invalid, "line %d: longer than %d bytes; nothing was produced", number+1, maxLine)
+		}
+		return Produced{}, fmt.Errorf("read what is to be produced: %w", err)
+	}
+	if dryRun || len(records) == 0 {
+		return Produced{DryRun: dryRun}, nil
+	}
+	if err := d.Journal.Append(ctx, records...); err != nil {
+		return Produced{}, unavailable("write to "+string(topic)+"; nothing was produced", err)
+	}
+	return Produced{Produced: len(records)}, nil
+}
+
+// sourceRecord encodes one line and works out its key.
+func (d *Desk) sourceRecord(line []byte) (Outgoing, error) {
+	value, err := d.Codec.EncodeJSON(string(event.SourceRecords), line)
+	if err != nil {
+		return Outgoing{}, err
+	}
+	var who struct {
+		Source    string `json:"source"`
+		SourceKey string `json:"source_key"`
+	}
+	if err := json.Unmarshal(line, &who); err != nil {
+		return Outgoing{}, fmt.Errorf("read source and source_key: %w", err)
+	}
+	if who.Source == "" || who.SourceKey == "" {
+		return Outgoing{}, errors.New(`"source" and "source_key" must not be empty: they are the record's key`)
+	}
+	return Outgoing{Topic: event.SourceRecords, Key: who.Source + "/" + who.SourceKey, Value: value}, nil
+}
+
+// KPI computes the pipeline's figures over the time up to now.
+func (d *Desk) KPI(ctx context.Context, since time.Duration) (evidence.KPITable, error) {
+	if since <= 0 {
+		return evidence.KPITable{}, fault(Invalid, "since must be a duration such as 30d or 36h")
+	}
+	out, err := d.Archive.KPI(ctx, d.Clock.Now().UTC().Add(-since))
+	if err != nil {
+		return evidence.KPITable{}, unavailable("compute KPIs from the evidence", err)
+	}
+	return out, nil
+}
+
+// SQL answers a query of the evidence. It runs as a user who can only read.
+func (d *Desk) SQL(ctx context.Context, query string) (Table, error) {
+	if strings.TrimSpace(query) == "" {
+		return Table{}, fault(Invalid, "give a query, such as SELECT kind, count() FROM evidence GROUP BY kind")
+	}
+	return d.Archive.Query(ctx, query)
+}
+
+// Status looks at everything at once. What does not answer is named and does not hide the rest.
+func (d *Desk) Status(ctx context.Context) Status {
+	s := Status{State: "ok", Now: d.Clock.Now().UTC(), People: len(d.Directory.All()), Endpoints: d.Endpoints, Lag: []Lag{}, Faults: []string{}}
+	note := func(what string, err error) {
+		s.State = "degraded"
+		s.Faults = append(s.Faults, what+": "+err.Error())
+	}
+	if b, ok, err := d.Policies.Current(); err != nil {
+		note("policy", err)
+	} else if ok {
+		s.Policy = b.Hash
+	}
+	s.ApprovalsOpen = len(d.Inbox.List(func(a inbox.Approval) bool { return a.Status == inbox.Open }))
+	if counts, err := d.Archive.Counts(ctx); err != nil {
+		note("evidence", err)
+	} else {
+		s.Evidence = &counts
+	}
+	if lag, err := d.Journal.Lag(ctx); err != nil {
+		note("kafka", err)
+	} else {
+		s.Lag = append(s.Lag, lag...)
+		slices.SortFunc(s.Lag, func(a, b Lag) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	return s
+}
+
+// ReadClock tells the pipeline's time.
+func (d *Desk) ReadClock() ClockReading {
+	return ClockReading{Now: d.Clock.Now().UTC(), Movable: d.Advance != nil}
+}
+
+// MoveClock moves the pipeline's clock ahead, so that dated things can be tried.
+func (d *Desk) MoveClock(by time.Duration, dryRun bool) (ClockReading, error) {
+	switch {
+	case d.Advance == nil:
+		return ClockReading{}, fault(Forbidden, "this pipeline runs on real time; only the clock of `joinery dev` can be moved")
+	case by <= 0:
+		return ClockReading{}, fault(Invalid, "the clock only moves ahead: give a duration such as 36h or 14d")
+	case dryRun:
+		return ClockReading{Now: d.Clock.Now().UTC().Add(by), Movable: true}, nil
+	}
+	now, err := d.Advance(by)
+	if err != nil {
+		return ClockReading{}, unavailable("move the clock", err)
+	}
+	return ClockReading{Now: now.UTC(), Movable: true}, nil
+}
+
+// Cat shows the newest records of a topic, oldest first, in plain JSON.
+func (d *Desk) Cat(ctx context.Context, topic event.Topic, limit int) ([]TopicRecord, error) {
+	limit, err := limitOf(limit)
+	if err != nil {
+		return nil, err
+	}
+	records, err := d.Journal.Last(ctx, topic, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]TopicRecord, len(records))
+	for i, r := range records {
+		out[i] = TopicRecord{ID: fmt.Sprintf("%s/%d/%d", r.Topic, r.Partition, r.Offset), Key: r.Key, Time: r.Time.UTC()}
+		if r.Value == nil {
+			continue // a tombstone
+		}
+		if doc, _, err := d.Codec.DecodeJSON(r.Value); err == nil {
+			out[i].Value = doc
+		} else if json.Valid(r.Value) {
+			out[i].Value = r.Value
+		} else {
+			out[i].Fault = err.Error()
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,207 @@
+// Package app is the evidence sink: one consumer group over every event topic and the dead letters, one insert per batch.
+//
+// Guarantee: every committed record is in ClickHouse at least once, under its position, and the view evidence shows it
+// once. Offsets are committed after the insert has been acknowledged; an insert that failed or was not answered is of
+// unknown effect, so the sink reads back which positions are there and inserts the rest.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"joinery.internal/pkg/clickhouse"
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/evidence"
+	"joinery.internal/pkg/service"
+	"joinery.internal/pkg/wire"
+	"joinery.internal/services/evidence-sink/internal/row"
+)
+
+const (
+	batchRows  = 10_000
+	batchTime  = 500 * time.Millisecond // from the first record of a batch to its insert, at most
+	quietTime  = 100 * time.Millisecond // nothing new for so long ends a batch early
+	retryFirst = 100 * time.Millisecond
+	retryMax   = 10 * time.Second
+)
+
+// Run writes evidence until ctx ends.
+func Run(ctx context.Context, env service.Env) error {
+	if env.ClickHouse == "" {
+		return errors.New("no address for ClickHouse: set clickhouse.url in joinery.yaml, JOINERY_CLICKHOUSE or --clickhouse")
+	}
+	s := &sink{env: env, maker: row.New(wire.New(env.Registry)), topics: map[string]uuid.UUID{}, fresh: map[place]bool{}, metrics: newMetrics(env.Metrics)}
+	defer s.disconnect()
+	if err := s.connect(ctx); err != nil {
+		return fmt.Errorf("open evidence: %w", err)
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	defer s.client.CloseAllowingRebalance()
+	if env.Ready != nil {
+		env.Ready()
+	}
+	for ctx.Err() == nil {
+		if err := s.batch(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("write evidence: %w", err)
+		}
+		s.client.AllowRebalance()
+	}
+	return nil
+}
+
+type place struct {
+	topic     string
+	partition int32
+}
+
+// sink is used by one goroutine; the group's callback only marks partitions between polls.
+type sink struct {
+	env     service.Env
+	client  *kgo.Client
+	conn    clickhouse.Conn
+	store   *evidence.Store
+	maker   row.Maker
+	topics  map[string]uuid.UUID
+	fresh   map[place]bool // assigned, and not yet compared with what is stored
+	metrics metrics
+}
+
+func (s *sink) open(ctx context.Context) error {
+	var names []string
+	for _, t := range event.EvidenceTopics() {
+		names = append(names, string(t))
+	}
+	var err error
+	s.client, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.env.Kafka...), kgo.ConsumerGroup("evidence-sink"), kgo.InstanceID(s.env.Instance),
+		kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.Balancers(kgo.RangeBalancer()),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) {
+			for topic, ids := range got {
+				for _, id := range ids {
+					s.fresh[place{topic, id}] = true
+				}
+			}
+		})}, s.env.KafkaOpts...)...)
+	if err != nil {
+		return fmt.Errorf("open consumer of evidence: %w", err)
+	}
+	details, err := kadm.NewClient(s.client).ListTopics(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("list event topics: %w", err)
+	}
+	for _, name := range names {
+		d := details[name]
+		if d.Err != nil || len(d.Partitions) == 0 {
+			return fmt.Errorf("topic %s is missing: run `joinery topics apply`", name)
+		}
+		s.topics[name] = uuid.UUID(d.ID)
+	}
+	return nil
+}
+
+// batch takes records until there are enough or it is time, writes them, and commits their offsets.
+func (s *sink) batch(ctx context.Context) error {
+	records, err := s.collect(ctx)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	rows := make([]evidence.Row, 0, len(records))
+	for _, r := range records {
+		made, err := s.make(ctx, r)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, made)
+	}
+	if err := s.write(ctx, rows); err != nil {
+		return err
+	}
+	if err := s.client.CommitRecords(ctx, records...); err != nil {
+		return fmt.Errorf("commit offsets: %w", err)
+	}
+	s.metrics.rows.Add(float64(len(rows)))
+	s.metrics.lag.Set(time.Since(records[0].Timestamp).Seconds())
+	return nil
+}
+
+func (s *sink) collect(ctx context.Context) ([]*kgo.Record, error) {
+	var records []*kgo.Record
+	var until time.Time
+	for len(records) < batchRows {
+		poll, cancel := ctx, context.CancelFunc(func() {})
+		if len(records) > 0 {
+			poll, cancel = context.WithTimeout(ctx, min(quietTime, time.Until(until)))
+		}
+		fetches := s.client.PollRecords(poll, batchRows-len(records))
+		quiet := poll.Err() != nil
+		cancel()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		for _, e := range fetches.Errors() {
+			if !errors.Is(e.Err, context.DeadlineExceeded) {
+				return nil, fmt.Errorf("fetch %s/%d: %w", e.Topic, e.Partition, e.Err)
+			}
+		}
+		if len(records) == 0 {
+			until = time.Now().Add(batchTime)
+		}
+		records = append(records, fetches.Records()...)
+		if quiet || !time.Now().Before(until) {
+			break
+		}
+	}
+	return records, nil
+}
+
+// make makes a row, for as long as the registry takes to answer.
+func (s *sink) make(ctx context.Context, r *kgo.Record) (made evidence.Row, err error) {
+	err = s.persist(ctx, "make row", func() error {
+		made, err = s.maker.Make(r, s.topics[r.Topic])
+		return err
+	})
+	return made, err
+}
+
+// persist tries until it works or ctx ends. Trouble is said, and counted; evidence is never dropped.
+func (s *sink) persist(ctx context.Context, what string, f func() error) error {
+	for wait := retryFirst; ; wait = min(2*wait, retryMax) {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		s.metrics.retries.Inc()
+		s.env.Log.Warn("cannot "+what+", trying again", "after", wait, "err", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+type metrics struct {
+	rows, retries prometheus.Counter
+	insert        prometheus.Histogram
+	lag           prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) metrics {
+	m := metrics{
+		rows:    prometheus.NewCounter(prometheus.CounterOpts{Name: "joinery_evidence_rows_total", Help: "Rows written and acknowledged."}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "joinery_evidence_retries_total", Help: "Writes that failed or were not answered, and were tried again."}),
+		insert:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "joinery_evidence_insert_seconds", Help: "Time of one insert.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}),
+		lag:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "joinery_evidence_lag_seconds", Help: "From event to queryable, of the oldest row of the last batch."}),
+	}
+	reg.MustRegister(m.rows, m.retries, m.insert, m.lag)
+	return m
+}

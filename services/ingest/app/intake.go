@@ -1,0 +1,142 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/stream"
+	"joinery.internal/services/ingest/internal/calendar"
+	"joinery.internal/services/ingest/internal/intake"
+)
+
+// State of the intake topology, all by record key (source/source_key) but the count.
+var (
+	links  = stream.NewTable[event.IdentityID]("link")
+	parked = stream.NewTable[[]event.Fact]("parked") // in order of arrival
+	counts = stream.NewTable[int]("count")           // of parked workers, so that Idle need not look when there are none
+)
+
+const (
+	parkedWorkers = "parked"
+	maxParked     = 64 // records of one worker
+)
+
+// Intake checks and correlates source records.
+func Intake(sources []intake.Source, dir intake.Directory) stream.Topology {
+	in := &intaker{check: intake.NewChecker(sources, calendar.NewZones()), dir: dir, sources: map[string]intake.Source{}}
+	for _, s := range sources {
+		in.sources[s.Name] = s
+	}
+	return stream.Topology{
+		Name:    "intake",
+		Inputs:  []stream.Input{{Topic: event.SourceRecords, Handle: in.handle, Entrance: true}},
+		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}},
+		Idle:    in.recheck,
+	}
+}
+
+type intaker struct {
+	check   *intake.Checker
+	dir     intake.Directory
+	sources map[string]intake.Source
+}
+
+func (in *intaker) handle(tx *stream.Tx, r stream.Record) error {
+	rec, err := stream.Decode[event.SourceRecord](tx, r)
+	if err != nil {
+		return err
+	}
+	rec = intake.Normalise(rec)
+	src, err := in.check.Check(r.Key, rec)
+	if err != nil {
+		if f, ok := errors.AsType[*intake.Fault](err); ok {
+			return stream.Poison(f.Class, err)
+		}
+		return fmt.Errorf("check record: %w", err)
+	}
+	linked, _ := links.Get(tx, r.Key)
+	id, how, found := intake.Correlate(src, rec, linked, in.dir)
+	if !found {
+		return in.park(tx, r.Key, intake.ParkedFact(src, rec, tx.Now()))
+	}
+	fact := intake.NewFact(src, rec, id, how, tx.Now())
+	if linked != "" {
+		emit(tx, fact)
+		return nil
+	}
+	links.Put(tx, r.Key, id)
+	if how == intake.AsNew { // what waited, waited for this hire
+		emit(tx, fact)
+		in.release(tx, r.Key, id, how)
+		return nil
+	}
+	in.release(tx, r.Key, id, how)
+	emit(tx, fact)
+	return nil
+}
+
+func emit(tx *stream.Tx, f event.Fact) { tx.Emit(event.IdentityFacts, string(f.IdentityID), f) }
+
+// park keeps a record until somebody is known, and puts the wait on record. The same record again is on record again
+// (as a duplicate), but waits once.
+func (in *intaker) park(tx *stream.Tx, key string, f event.Fact) error {
+	waiting, _ := parked.Get(tx, key)
+	emit(tx, f)
+	for _, w := range waiting {
+		if w.ID == f.ID {
+			return nil
+		}
+	}
+	switch len(waiting) {
+	case maxParked:
+		return stream.Poison("invalid", fmt.Errorf("%d records of this worker wait for somebody with their keys already; make the person known, then replay", maxParked))
+	case 0:
+		in.count(tx, 1)
+	}
+	parked.Put(tx, key, append(waiting, f))
+	return nil
+}
+
+// release emits what waited for a worker, in order.
+func (in *intaker) release(tx *stream.Tx, key string, id event.IdentityID, how string) {
+	waiting, ok := parked.Get(tx, key)
+	if !ok {
+		return
+	}
+	for _, f := range waiting {
+		emit(tx, intake.Release(f, id, how))
+	}
+	parked.Delete(tx, key)
+	in.count(tx, -1)
+}
+
+func (in *intaker) count(tx *stream.Tx, by int) {
+	n, _ := counts.Get(tx, parkedWorkers)
+	if n += by; n == 0 {
+		counts.Delete(tx, parkedWorkers)
+		return
+	}
+	counts.Put(tx, parkedWorkers, n)
+}
+
+// recheck looks again whether anybody has the keys of what waits.
+func (in *intaker) recheck(tx *stream.Tx) error {
+	if n, _ := counts.Get(tx, parkedWorkers); n == 0 {
+		return nil
+	}
+	for key, waiting := range parked.All(tx) {
+		for _, f := range waiting {
+			src, ok := in.sources[f.Record.Source]
+			if !ok { // no longer configured; what waits stays on record
+				break
+			}
+			if id, how, found := intake.Correlate(src, f.Record, "", in.dir); found {
+				links.Put(tx, key, id)
+				in.release(tx, key, id, how)
+				break
+			}
+		}
+	}
+	return nil
+}

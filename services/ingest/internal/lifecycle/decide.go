@@ -1,0 +1,215 @@
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"joinery.internal/pkg/event"
+	"joinery.internal/services/ingest/internal/calendar"
+)
+
+// Model decides. It belongs to one goroutine.
+type Model struct{ zones *calendar.Zones }
+
+// New returns a model that finds time zones in zones.
+func New(zones *calendar.Zones) Model { return Model{zones} }
+
+// Decision is what follows from a fact or from time.
+type Decision struct {
+	State  State
+	Events []*event.IdentityEvent
+	Entry  *event.DirectoryEntry // nil: as it was
+	Next   time.Time             // when Due is to be called; zero: never
+}
+
+// Reasons of transitions that change nothing: a closed set.
+const (
+	reasonSeen         = "seen"           // duplicate_ignored: this very record was taken before
+	reasonUnchanged    = "unchanged"      // duplicate_ignored: a new record that says what is known
+	reasonSuperseded   = "superseded"     // stale_ignored: something newer holds; history is completed
+	reasonHistory      = "before_history" // stale_ignored: older than the facts that are kept
+	reasonOtherSpell   = "other_spell"    // stale_ignored: it speaks of an employment that does not count now
+	reasonNoEmployment = "no_employment"  // stale_ignored: there is no employment it could speak of
+	reasonMoot         = "moot"           // emergency_lifted: there is no employment left that it holds
+	correlated         = "correlated"     // exception.resolved: how
+)
+
+// Decide takes a fact. The cause names the record that carries it; event ids derive from it.
+func (m Model) Decide(s State, f event.Fact, recordID string, now time.Time) Decision {
+	d := m.begin(s, f.IdentityID, recordID, now)
+	before := d.advance()
+	feed := d.state.feed(f)
+	kept := newFact(f)
+	switch {
+	case feed.seen(f.ID):
+		d.ignore(event.DuplicateIgnored, reasonSeen, f)
+		return d.finish(before)
+	case feed.base.covers(kept):
+		d.resolve(f)
+		d.ignore(event.StaleIgnored, reasonHistory, f)
+		return d.finish(before)
+	case f.Parked != "":
+		feed.insert(kept)
+		d.quarantine(f)
+		return d.finish(before)
+	}
+	d.resolve(f)
+	feed.insert(kept)
+	d.tracks = m.tracks(d.state)
+	after := look(d.tracks, d.state.At)
+	zone := m.zones.Zone(feed.zoneName())
+	changes := classify(before, after, cause{kept.origin(), feed.Source, effect(kept, zone), f.Record.Kind, false})
+	switch {
+	case kept.Kind == event.Absent:
+		d.suspect(f, after)
+	case len(changes) == 0:
+		d.silent(f, feed, after)
+	}
+	d.emit(changes, before, after)
+	return d.finish(after)
+}
+
+// Due looks again because a time has come.
+func (m Model) Due(s State, id event.IdentityID, recordID string, now time.Time) Decision {
+	d := m.begin(s, id, recordID, now)
+	return d.finish(d.advance())
+}
+
+// effect is when a fact takes effect: an end at the end of its day, all else at the beginning.
+func effect(f fact, zone *time.Location) time.Time {
+	if f.Kind == event.Terminate || f.Kind == event.CorrectTermination {
+		return f.moment().End(zone)
+	}
+	return f.moment().Begin(zone)
+}
+
+// deciding is a decision in the making.
+type deciding struct {
+	model  Model
+	id     event.IdentityID
+	record string
+	now    time.Time
+	state  State
+	tracks []tracked
+	start  view // as others know the person
+	events []*event.IdentityEvent
+}
+
+func (m Model) begin(s State, id event.IdentityID, recordID string, now time.Time) *deciding {
+	s.Feeds = slices.Clone(s.Feeds)
+	tracks := m.tracks(s)
+	return &deciding{model: m, id: id, record: recordID, now: now.UTC(), state: s, tracks: tracks, start: look(tracks, s.At)}
+}
+
+// advance moves the look on to now, and names what time alone has changed since the last one.
+func (d *deciding) advance() view {
+	now := max(d.now.UnixMilli(), d.state.At)
+	due := milestones(d.tracks, d.state.At, now)
+	d.state.At = now
+	if len(due) == 0 || !d.start.known() {
+		return look(d.tracks, now)
+	}
+	after := look(d.tracks, now)
+	last := due[len(due)-1]
+	c := cause{by: last.by, source: last.source, at: time.UnixMilli(last.at).UTC(), timer: true}
+	d.emit(classify(d.start, after, c), d.start, after)
+	return after
+}
+
+func (d *deciding) finish(v view) Decision {
+	out := Decision{Events: d.events}
+	if entry := v.entry(d.id); entry != nil {
+		if before := d.start.entry(d.id); before == nil || *before != *entry {
+			out.Entry = entry
+		}
+	}
+	if next := milestones(d.tracks, d.state.At, 0); len(next) > 0 && v.known() {
+		out.Next = time.UnixMilli(next[0].at).UTC()
+	}
+	for i := range d.state.Feeds {
+		f := &d.state.Feeds[i]
+		f.compact(d.model.zones.Zone(f.zoneName()), d.state.At)
+	}
+	out.State = d.state
+	return out
+}
+
+func (d *deciding) emit(changes []change, before, after view) {
+	for _, c := range changes {
+		e := d.event(c.kind, c.source, c.by.Fact)
+		e.Reason, e.EffectiveAt, e.KnownAt = c.by.Reason, c.at.UTC(), time.UnixMilli(c.by.Known).UTC()
+		e.Person, e.Before, e.Changed = after.person(d.id), before.person(d.id), c.changed
+		e.Message = message(c.kind, after)
+		d.events = append(d.events, e)
+	}
+}
+
+func (d *deciding) event(kind event.Kind, source, causation string) *event.IdentityEvent {
+	return &event.IdentityEvent{Meta: event.Meta{
+		EventID: event.EventID(event.DeriveID("e", len(d.events), d.record, string(d.id))), Kind: kind, IdentityID: d.id,
+		CausationID: causation, Source: source, Actor: "ingest", OccurredAt: d.now}}
+}
+
+// about is a transition that concerns the record rather than the person.
+func (d *deciding) about(kind event.Kind, f event.Fact) *event.IdentityEvent {
+	e := d.event(kind, f.Record.Source, f.ID)
+	e.EffectiveAt, e.KnownAt = effect(newFact(f), d.model.zones.Zone(f.Timezone)), f.KnownAt.UTC()
+	d.events = append(d.events, e)
+	return e
+}
+
+func (d *deciding) ignore(kind event.Kind, reason string, f event.Fact) {
+	e := d.about(kind, f)
+	e.Outcome, e.Reason = "ignored", reason
+	e.Message = fmt.Sprintf("A record of kind %s changes nothing.", f.Record.Kind)
+}
+
+// silent names why a fact that was taken changes nothing now. What it changes later is named when it does.
+func (d *deciding) silent(f event.Fact, feed *Feed, after view) {
+	fact := func(id string) func(milestone) bool { return func(m milestone) bool { return m.by.Fact == id } }
+	newest := feed.facts[len(feed.facts)-1].ID == f.ID
+	isUpsert := f.Record.Kind == event.Upsert
+	switch {
+	case !after.known():
+		d.ignore(event.StaleIgnored, reasonNoEmployment, f)
+	case slices.ContainsFunc(milestones(d.tracks, d.state.At, 0), fact(f.ID)):
+	case !newest || isUpsert && !slices.Contains(after.shown, f.ID):
+		d.ignore(event.StaleIgnored, reasonSuperseded, f)
+	case isUpsert && feed.Authority == employment && after.spell().top.By.Fact != f.ID:
+		d.ignore(event.StaleIgnored, reasonOtherSpell, f)
+	default:
+		d.ignore(event.DuplicateIgnored, reasonUnchanged, f)
+	}
+}
+
+func (d *deciding) suspect(f event.Fact, v view) {
+	e := d.about(event.SuspectAbsence, f)
+	e.Reason, e.Person = f.Record.Reason, v.person(d.id)
+	e.Message = "The worker is missing from a full snapshot of the source; nobody is ended by that."
+}
+
+// exception names what a person may have to look at while a record waits.
+func exception(f event.Fact) event.Exception {
+	return event.Exception{ExceptionID: event.DeriveID("x", 0, f.ID), Class: "quarantined"}
+}
+
+func (d *deciding) quarantine(f event.Fact) {
+	e := d.about(event.Quarantined, f)
+	e.Exception = exception(f)
+	e.OpenedAt = f.KnownAt.UTC()
+	e.Outcome, e.Reason = "quarantined", f.Parked
+	e.Message = "Nobody with the keys of this record is known yet; it waits and is applied once somebody is."
+}
+
+// resolve closes the exception of a record that waited.
+func (d *deciding) resolve(f event.Fact) {
+	if f.ParkedAt.IsZero() {
+		return
+	}
+	e := d.about(event.ExceptionResolved, f)
+	e.Exception = exception(f)
+	e.OpenedAt, e.Resolution = f.ParkedAt.UTC(), correlated
+	e.Outcome, e.Reason = "resolved", correlated
+	e.Message = "Somebody with the keys of this record is known now; it is applied."
+}

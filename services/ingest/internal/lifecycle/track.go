@@ -1,0 +1,317 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	"joinery.internal/pkg/event"
+	"joinery.internal/services/ingest/internal/calendar"
+)
+
+// track is what the facts of a feed come to, whatever the time is: the spells, and when what was said of each holds.
+// A feed that may not hire has one spell without a start, to hold what it says.
+type track struct {
+	Zone   string  `json:"z,omitempty"` // last given
+	Spells []spell `json:"s,omitempty"` // in the order they were begun
+	Holds  []dated `json:"h,omitempty"` // emergencies
+}
+
+// spell is one employment. The earlier of Contract and Termination ends it.
+type spell struct {
+	Start       dated   `json:"a"`
+	Contract    dated   `json:"c,omitzero"` // the end_date of a snapshot
+	Termination dated   `json:"t,omitzero"`
+	Void        origin  `json:"v,omitzero"` // rescinded by
+	Slices      []slice `json:"s"`          // by rank, then version
+	Leaves      []leave `json:"l,omitempty"`
+	Carry       sayings `json:"w,omitempty"` // the carried attributes as last given
+}
+
+// dated is a moment and why; the zero value is none.
+type dated struct {
+	At calendar.Moment `json:"m,omitempty"`
+	By origin          `json:"b,omitzero"`
+}
+
+// slice is what holds of the person from Rank on. Rank 0: from the first moment of the spell.
+type slice struct {
+	Rank int64   `json:"r,omitempty"`
+	Says sayings `json:"p"`
+	Plan bool    `json:"d,omitempty"` // Says is only what a plan changes
+	By   origin  `json:"b"`
+}
+
+// leave switches the spell on leave, or back.
+type leave struct {
+	Rank int64  `json:"r"`
+	On   bool   `json:"o,omitempty"`
+	By   origin `json:"b"`
+}
+
+// zoneName is the worker's time zone as last given, else the source's.
+func (f *Feed) zoneName() string {
+	for _, n := range slices.Backward(f.facts) {
+		if name := n.Says[timezone]; name != "" {
+			return name
+		}
+	}
+	if f.base != nil && f.base.Track.Zone != "" {
+		return f.base.Track.Zone
+	}
+	return f.Timezone
+}
+
+// walk folds the facts of the feed in version order.
+func (f *Feed) walk(zone *time.Location) track {
+	w := walker{zone: zone}
+	if f.base != nil {
+		w.track = f.base.Track.clone()
+	}
+	w.track.Zone = f.zoneName()
+	for _, n := range f.facts {
+		w.apply(f.Authority, n)
+	}
+	return w.track
+}
+
+type walker struct {
+	track
+	zone *time.Location
+}
+
+func (w *walker) apply(authority string, n fact) {
+	switch n.Kind {
+	case event.Emergency:
+		w.Holds = append(w.Holds, dated{n.moment(), n.origin()})
+		return
+	case "":
+		if authority == employment {
+			w.snapshot(n)
+		} else {
+			w.profile(n)
+		}
+		return
+	}
+	sp := w.concerned(n)
+	if sp == nil || authority != employment {
+		return
+	}
+	switch n.Kind {
+	case event.Terminate, event.CorrectTermination:
+		sp.Termination = dated{n.moment(), n.origin()}
+	case event.ReverseTermination:
+		sp.reverse()
+	case event.Rescind:
+		sp.Void = n.origin()
+	case event.Suspend, event.Resume:
+		sp.Leaves = insertLeave(sp.Leaves, leave{n.rank(w.zone), n.Kind == event.Suspend, n.origin()})
+	}
+}
+
+// concerned is the spell that a record other than a snapshot speaks of.
+func (w *walker) concerned(n fact) *spell {
+	if len(w.Spells) == 0 {
+		return nil
+	}
+	last := &w.Spells[len(w.Spells)-1]
+	if n.Kind == event.Rescind || n.Kind == event.ReverseTermination {
+		return last
+	}
+	at := n.moment().End(w.zone)
+	for i := range slices.Backward(w.Spells) {
+		if w.Spells[i].Start.At.Begin(w.zone).Before(at) {
+			return &w.Spells[i]
+		}
+	}
+	return last
+}
+
+// reverse takes back the newest reason why the spell does not go on.
+func (sp *spell) reverse() {
+	switch {
+	case sp.Void != origin{}:
+		sp.Void = origin{}
+	case sp.Termination.At != "":
+		sp.Termination = dated{}
+	default:
+		sp.Contract = dated{}
+	}
+}
+
+// snapshot applies an upsert of a source that may hire.
+func (w *walker) snapshot(n fact) {
+	own := calendar.Moment(n.Says[startDate])
+	sp := w.spellOf(own, n)
+	if own == "" {
+		own = sp.Start.At
+	}
+	switch end := calendar.Moment(n.Says[endDate]); {
+	case end == "" && sp.Carry.changedBy(n.Says, workerType) && !n.moment().Begin(w.zone).After(sp.Contract.At.End(w.zone)):
+		sp.Contract = dated{} // the end of the old contract
+	case end != "" && end != sp.Contract.At:
+		sp.Contract = dated{end, n.origin()}
+	}
+	sl := slice{Rank: n.rank(w.zone), Says: n.Says, By: n.origin()}
+	if len(sp.Slices) == 0 || sl.Rank <= own.Begin(w.zone).UnixMilli() {
+		sl.Rank = 0
+	}
+	if was, ok := sp.top(sl.Rank); ok {
+		sl.Says = sl.Says.carry(was.Says)
+		if sl.Rank > n.position {
+			sl.Plan, sl.Says = true, was.Says.to(sl.Says)
+		}
+	} else {
+		sl.Says = sl.Says.carry(sp.Carry)
+	}
+	sp.Carry = sayings{}.carry(n.Says).carry(sp.Carry)
+	sp.Slices = insertSlice(sp.Slices, sl)
+}
+
+// profile applies an upsert of a source that sets attributes only.
+func (w *walker) profile(n fact) {
+	if len(w.Spells) == 0 {
+		w.Spells = []spell{{}}
+	}
+	sp := &w.Spells[0]
+	sp.Slices = insertSlice(sp.Slices, slice{Rank: n.rank(w.zone), Says: n.Says, By: n.origin()})
+}
+
+// spellOf finds the spell that a snapshot with this start date speaks of, or begins it.
+func (w *walker) spellOf(start calendar.Moment, n fact) *spell {
+	if len(w.Spells) == 0 {
+		if start == "" {
+			start = calendar.Day(n.moment().Begin(w.zone), w.zone)
+		}
+		return w.begin(start, n, nil)
+	}
+	last := &w.Spells[len(w.Spells)-1]
+	if start == "" {
+		return last
+	}
+	for i := range slices.Backward(w.Spells) {
+		if w.Spells[i].Start.At == start {
+			return &w.Spells[i]
+		}
+	}
+	begins := start.Begin(w.zone)
+	end := last.end(w.zone).at
+	switch {
+	case last.Void != origin{}, !end.IsZero() && !begins.Before(end):
+		return w.begin(start, n, last.Carry)
+	case last.converts(n, begins, w.zone):
+		last.Contract = dated{start.DayBefore(w.zone), n.origin()}
+		return w.begin(start, n, last.Carry)
+	}
+	last.Start = dated{start, n.origin()}
+	return last
+}
+
+// converts says whether a snapshot with a later start is of a new spell of another type, begun while this one runs.
+func (sp *spell) converts(n fact, begins time.Time, zone *time.Location) bool {
+	started := sp.Start.At.Begin(zone)
+	return sp.Carry.changedBy(n.Says, workerType) && begins.After(started) && started.UnixMilli() <= n.position
+}
+
+func (w *walker) begin(start calendar.Moment, n fact, before sayings) *spell {
+	w.Spells = append(w.Spells, spell{Start: dated{start, n.origin()}, Carry: before})
+	return &w.Spells[len(w.Spells)-1]
+}
+
+// ending is when access of a spell ends, and why. The zero time: it is open.
+type ending struct {
+	at       time.Time
+	by       origin
+	contract bool
+}
+
+func (sp *spell) end(zone *time.Location) ending {
+	var e ending
+	if at := sp.Contract.At; at != "" && !at.IsNever() {
+		e = ending{at.End(zone), sp.Contract.By, true}
+	}
+	if at := sp.Termination.At; at != "" && !at.IsNever() {
+		if t := at.End(zone); e.at.IsZero() || !t.After(e.at) {
+			e = ending{t, sp.Termination.By, false}
+		}
+	}
+	return e
+}
+
+// insertSlice keeps slices by rank; of equal ranks the newer version stands later.
+func insertSlice(in []slice, s slice) []slice {
+	i := len(in)
+	for i > 0 && in[i-1].Rank > s.Rank {
+		i--
+	}
+	return slices.Insert(in, i, s)
+}
+
+func insertLeave(in []leave, l leave) []leave {
+	i := len(in)
+	for i > 0 && in[i-1].Rank > l.Rank {
+		i--
+	}
+	return slices.Insert(in, i, l)
+}
+
+// top is what is said at t: the newest snapshot that holds, else the first, and the plans that came due since.
+func (sp *spell) top(t int64) (slice, bool) {
+	if len(sp.Slices) == 0 {
+		return slice{}, false
+	}
+	top := sp.Slices[0]
+	for _, s := range sp.Slices[1:] {
+		if s.Rank > t {
+			break
+		}
+		top = top.then(s)
+	}
+	return top, true
+}
+
+// then is what holds once next does too.
+func (s slice) then(next slice) slice {
+	if next.Plan {
+		next.Says, next.Plan = s.Says.with(next.Says), s.Plan
+	}
+	return next
+}
+
+// onLeave says whether the spell is on leave at t, and why.
+func (sp *spell) onLeave(t int64) (bool, origin) {
+	for _, l := range slices.Backward(sp.Leaves) {
+		if l.Rank <= t {
+			return l.On, l.By
+		}
+	}
+	return false, origin{}
+}
+
+// forget drops what no look after now can show: slices and leaves under one that holds; and of spells and holds all
+// but the newest few.
+func (t *track) forget(now int64) {
+	const few = 4
+	t.Spells = slices.Clone(t.Spells[max(0, len(t.Spells)-few):])
+	t.Holds = slices.Clone(t.Holds[max(0, len(t.Holds)-few):])
+	for i := range t.Spells {
+		sp := &t.Spells[i]
+		for len(sp.Slices) > 1 && sp.Slices[1].Rank <= now {
+			sp.Slices[1] = sp.Slices[0].then(sp.Slices[1])
+			sp.Slices = sp.Slices[1:]
+		}
+		for len(sp.Leaves) > 1 && sp.Leaves[1].Rank <= now {
+			sp.Leaves = sp.Leaves[1:]
+		}
+	}
+}
+
+// clone copies what walking changes; sayings are never changed once made.
+func (t track) clone() track {
+	t.Spells = slices.Clone(t.Spells)
+	for i := range t.Spells {
+		sp := &t.Spells[i]
+		sp.Slices, sp.Leaves = slices.Clone(sp.Slices), slices.Clone(sp.Leaves)
+	}
+	t.Holds = slices.Clone(t.Holds)
+	return t
+}

@@ -1,0 +1,207 @@
+package access
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"joinery.internal/pkg/approvalproof"
+	"joinery.internal/pkg/config"
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/policy"
+)
+
+// level says of every account what it should be, where that differs from what was said last.
+func (w *Work) level() {
+	grants := map[string][]policy.Grant{}
+	for _, g := range w.Bundle.Grants(w.State.LiveRoles()...) {
+		grants[g.Target] = append(grants[g.Target], g)
+	}
+	targets := slices.Collect(maps.Keys(grants))
+	for _, a := range w.State.Accounts {
+		targets = append(targets, a.Target)
+	}
+	slices.Sort(targets)
+	for _, target := range slices.Compact(targets) {
+		if _, there := w.Bundle.Target(target); there {
+			w.levelOne(target, grants[target])
+		}
+	}
+}
+
+func (w *Work) levelOne(target string, grants []policy.Grant) {
+	if len(grants) == 0 && !w.State.known(target) {
+		return
+	}
+	was := *w.State.account(target)
+	a := was
+	state := w.state(&a, len(grants) > 0)
+	if state == "" {
+		if was.Version == 0 { // never had, not needed now
+			w.State.Accounts = slices.DeleteFunc(w.State.Accounts, func(o Account) bool { return o.Target == target })
+			return
+		}
+		*w.State.account(target) = a
+		return
+	}
+	d := &event.Desired{IdentityID: w.ID, Target: target, CaseID: w.caseID, State: state, AccountName: cmp.Or(a.Name, a.Wanted),
+		Kinds: w.kinds(target), Policy: w.Bundle.Hash(), EffectiveAt: w.by.effective, KnownAt: w.by.known}
+	if state != event.AccountAbsent {
+		w.fill(d, grants)
+		if err := w.describe(d, a); err != nil && state == event.AccountActive {
+			w.find("account/"+target, finding{class: classInvalid, target: target, blocks: true, message: err.Error()})
+			if was.Version == 0 {
+				w.State.Accounts = slices.DeleteFunc(w.State.Accounts, func(o Account) bool { return o.Target == target })
+			}
+			return
+		}
+	}
+	hash := content(d)
+	if hash != a.Hash || (a.Name == "" && d.AccountName != a.Wanted) {
+		a.Version++
+		a.Hash, a.State, a.Wanted = hash, state, d.AccountName
+		w.publish(d, was, a)
+	}
+	*w.State.account(target) = a
+}
+
+// state is what the account should be; empty: nothing is said of it. It notes since when nobody needs the account.
+func (w *Work) state(a *Account, needed bool) event.AccountState {
+	standing := w.standing()
+	if needed && standing == present {
+		s := event.AccountState(w.Bundle.AccountState(a.Target, w.State.Person.Status))
+		a.Idle = time.Time{}
+		switch {
+		case s == event.AccountAbsent && !a.exists():
+			return ""
+		case s == event.AccountAbsent && w.State.Person.Status == event.StatusPrehire: // there from before: kept
+			return event.AccountDisabled
+		}
+		return s
+	}
+	if !a.exists() {
+		return ""
+	}
+	if standing == held {
+		return event.AccountDisabled
+	}
+	if standing == gone && w.Bundle.AccountState(a.Target, event.StatusEnded) == config.AccountAbsent {
+		return event.AccountAbsent
+	}
+	if a.Idle.IsZero() {
+		a.Idle, a.Case = w.base(), w.caseID
+	}
+	if !w.at.Before(a.Idle.Add(w.Bundle.DeleteAfter(a.Target))) {
+		return event.AccountAbsent
+	}
+	return event.AccountDisabled
+}
+
+// kinds are the entitlement kinds under management, sorted.
+func (w *Work) kinds(target string) []string {
+	t, _ := w.Bundle.Target(target)
+	var out []string
+	for _, k := range t.Entitlements {
+		out = append(out, k.Value)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// fill says what the roles give. What a proof was made for and does not cover is not given.
+func (w *Work) fill(d *event.Desired, grants []policy.Grant) {
+	for _, g := range grants {
+		a, _ := w.State.role(g.Role)
+		name := entitlement(g)
+		if a.Proof != nil && g.Kind != config.KindAccount && !approvalproof.Covers(*a.Proof, name) {
+			continue
+		}
+		if g.Kind != config.KindAccount {
+			d.Entitlements = append(d.Entitlements, g.Kind+"/"+g.Name)
+		}
+		if !slices.Contains(d.Roles, g.Role) {
+			d.Roles = append(d.Roles, g.Role)
+			if a.Proof != nil {
+				d.Approvals = append(d.Approvals, *a.Proof)
+			}
+		}
+	}
+	slices.Sort(d.Entitlements)
+	d.Entitlements = slices.Compact(d.Entitlements)
+	slices.Sort(d.Roles)
+	slices.SortFunc(d.Approvals, func(a, b event.Approval) int { return cmp.Compare(a.RequestID, b.RequestID) })
+}
+
+// entitlement writes a grant as in a policy.
+func entitlement(g policy.Grant) string {
+	if g.Kind == config.KindAccount {
+		return g.Target + ":" + g.Kind
+	}
+	return g.Target + ":" + g.Kind + "/" + g.Name
+}
+
+// describe computes the account's name and attributes.
+func (w *Work) describe(d *event.Desired, a Account) error {
+	in := w.input()
+	in.AccountName = a.Name
+	account, err := w.Bundle.Account(d.Target, in)
+	if err != nil {
+		return fmt.Errorf("describe account: %w", err)
+	}
+	d.AccountName, d.Numbered, d.Attributes = account.Name, account.Numbered, account.Attributes
+	return nil
+}
+
+// content names what a desired state says about the account, not why and when. The name is not part of it: it is fixed
+// once the account exists.
+func content(d *event.Desired) string {
+	b, err := json.Marshal([]any{d.State, d.Attributes, d.Entitlements, d.Kinds, d.Roles, d.Approvals})
+	if err != nil {
+		panic("access: a desired state cannot be written as JSON: " + err.Error())
+	}
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:8])
+}
+
+func (w *Work) publish(d *event.Desired, was, is Account) {
+	d.Version, d.Lane = is.Version, w.lane(was, is)
+	if d.State == event.AccountAbsent && w.by.kind == event.AccessExpired {
+		w.access(event.AccessEvent{Meta: event.Meta{Kind: event.AccessExpired, Target: d.Target, Account: d.AccountName, Outcome: "expired", Reason: "delete_after"}})
+	}
+	e := w.access(event.AccessEvent{Desired: d, Meta: event.Meta{Kind: event.AccessDesiredChanged, Target: d.Target, Account: d.AccountName, Outcome: string(d.State),
+		Message: fmt.Sprintf("Version %d: %s, was %s.", is.Version, is.State, cmp.Or(was.State, "unknown"))}})
+	d.CausationID = string(e.EventID)
+	w.out.Desired = append(w.out.Desired, d)
+	w.await(d.Target, d.Version)
+}
+
+// lane orders the work in the targets.
+func (w *Work) lane(was, is Account) event.Lane {
+	standing := w.standing()
+	leaves := (standing == gone || standing == held) && (was.State != is.State || w.revoked())
+	switch {
+	case w.by.kind == event.PolicyActivated || (w.by.kind == event.AccessExpired && is.State == event.AccountAbsent):
+		return event.LaneBulk
+	case leaves && standing == held:
+		return event.LaneEmergency
+	case leaves:
+		// A rule that cannot be decided must not slow an end down.
+		if urgent, err := w.Bundle.Urgent(w.input()); urgent && err == nil {
+			return event.LaneEmergency
+		}
+		return event.LaneLeaver
+	case !was.exists(), w.by.kind == event.Started:
+		return event.LaneJoiner
+	}
+	return event.LaneMover
+}
+
+// revoked says whether this decision takes a role away.
+func (w *Work) revoked() bool {
+	return slices.ContainsFunc(w.out.Events, func(t event.Transition) bool { return t.EventMeta().Kind == event.AccessRevoked })
+}

@@ -1,0 +1,236 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/policy"
+)
+
+// Reasons of access.refused.
+const (
+	refusedUnknownRole = "unknown_role"
+	refusedAbsent      = "not_employed"
+	refusedHeld        = "already_held"
+	refusedPending     = "already_requested"
+	refusedNotHeld     = "not_held"
+	refusedBirthright  = "birthright" // policy gives it; only policy takes it
+	refusedCondition   = "not_eligible"
+	refusedApprovers   = "approvers_unknown"
+	refusedWithdrawn   = "withdrawn"
+	refusedNoProof     = "no_proof"
+	refusedKind        = "unknown_kind"
+	refusedExpired     = "approval_expired"
+)
+
+// Asked takes an access request. One that was taken already is passed over: it has its answer.
+func (w Work) Asked(q event.AccessRequest) Decision {
+	if slices.Contains(w.State.Asked, q.ID) {
+		return w.decide()
+	}
+	w.begin(trigger{kind: event.AccessRequested, causation: w.Cause, effective: w.Now, known: w.Now, before: w.State.Person}, w.Now)
+	s := &w.State
+	s.Asked = append(s.Asked, q.ID)
+	s.Asked = s.Asked[max(0, len(s.Asked)-askedMost):]
+	w.open(event.CaseID(event.DeriveID("case", 0, w.Cause)), nil)
+	info, known := w.Bundle.Role(q.Role)
+	w.access(event.AccessEvent{Meta: event.Meta{Kind: event.AccessRequested, Role: q.Role, Actor: string(q.Requester), Reason: string(q.Kind), Message: q.Reason},
+		RequestID: q.ID, Privilege: info.Privileged})
+	reason, message := refusedUnknownRole, fmt.Sprintf("There is no role %q.", q.Role)
+	if known {
+		reason, message = w.refusal(q)
+	}
+	switch {
+	case reason != "":
+		w.refuse(s.caseOf(w.caseID), q.Role, q.ID, reason, message)
+	case q.Kind == event.RequestRevoke:
+		w.giveUp(q)
+	case info.Requestable.Approval != "":
+		w.askApproval(q, info)
+	default:
+		w.grant(Request{ID: q.ID, Kind: q.Kind, Role: q.Role, Case: w.caseID}, expires(w.Now, duration(q, info)), nil)
+		w.review()
+	}
+	return w.decide()
+}
+
+// refusal says why a request cannot be followed; an empty reason: it can.
+func (w *Work) refusal(q event.AccessRequest) (reason, message string) {
+	a, has := w.State.role(q.Role)
+	pending := slices.ContainsFunc(w.State.Requests, func(o Request) bool { return o.Role == q.Role })
+	switch {
+	case q.Kind == event.RequestRevoke && pending:
+		return "", ""
+	case q.Kind != event.RequestGrant && q.Kind != event.RequestRevoke && q.Kind != event.RequestExtend:
+		return refusedKind, "A request is one of grant, revoke and extend."
+	case q.Kind != event.RequestGrant && !has:
+		return refusedNotHeld, "The person does not have the role."
+	case q.Kind != event.RequestGrant && a.Origin == Birthright:
+		return refusedBirthright, "The role is a birthright: change the person's record or the policy."
+	case q.Kind == event.RequestRevoke:
+		return "", ""
+	case w.standing() != present:
+		return refusedAbsent, "The person is not employed now, or is held."
+	case pending:
+		return refusedPending, "The role is being decided already."
+	case q.Kind == event.RequestGrant && has && a.Grace.IsZero():
+		return refusedHeld, "The person has the role; ask to extend it."
+	}
+	return w.ineligible(q.Role)
+}
+
+// ineligible says why policy does not allow the role now.
+func (w *Work) ineligible(role string) (reason, message string) {
+	may, why, err := w.Bundle.MayRequest(role, w.input())
+	if err != nil {
+		return classInvalid, err.Error()
+	}
+	if !may {
+		return refusedCondition, why
+	}
+	if conflict, breaks := w.breaks(role); breaks {
+		return classConflict, fmt.Sprintf("It would break the separation of duties %s.", conflict.Name)
+	}
+	return "", ""
+}
+
+// refuse answers a request with no; the case ends refused.
+func (w *Work) refuse(c *Case, role, requestID, reason, message string) {
+	m := event.Meta{Kind: event.AccessRefused, Role: role, Outcome: "refused", Reason: reason, Message: message}
+	if c != nil {
+		m.CaseID, c.Request, c.Refused = c.ID, "", true
+	}
+	w.access(event.AccessEvent{Meta: m, RequestID: requestID})
+}
+
+// giveUp revokes a requested role, or withdraws the request for it.
+func (w *Work) giveUp(q event.AccessRequest) {
+	for _, o := range slices.Clone(w.State.Requests) {
+		if o.Role == q.Role {
+			w.withdraw(o, refusedWithdrawn)
+		}
+	}
+	if a, has := w.State.role(q.Role); has && a.Origin == Requested {
+		w.revoke(*a, reasonRequested)
+		w.review()
+	}
+}
+
+// withdraw ends a request that waits for approval.
+func (w *Work) withdraw(q Request, reason string) {
+	w.State.Requests = slices.DeleteFunc(w.State.Requests, func(o Request) bool { return o.ID == q.ID })
+	w.out.Approvals = append(w.out.Approvals, &event.ApprovalRequest{RequestID: q.ID, CaseID: q.Case, IdentityID: w.ID, Role: q.Role,
+		Requester: q.Actor, Policy: w.Bundle.Hash(), RequestedAt: w.Now, Cancelled: true})
+	w.refuse(w.State.caseOf(q.Case), q.Role, q.ID, reason, "The request was withdrawn.")
+}
+
+// duration is how long a request is for: what is wanted, within what policy allows; 0: no end.
+func duration(q event.AccessRequest, info policy.RoleInfo) time.Duration {
+	wanted, most := time.Duration(q.DurationMS)*time.Millisecond, info.Requestable.MaxDuration
+	if wanted <= 0 || (most > 0 && wanted > most) {
+		return most
+	}
+	return wanted
+}
+
+func expires(from time.Time, d time.Duration) time.Time {
+	if d <= 0 {
+		return time.Time{}
+	}
+	return from.Add(d)
+}
+
+// askApproval hands the request to those who decide, as policy and directory name them now.
+func (w *Work) askApproval(q event.AccessRequest, info policy.RoleInfo) {
+	c := w.State.caseOf(w.caseID)
+	stages, err := w.stages(info.Requestable.Approval)
+	if err != nil {
+		w.refuse(c, q.Role, q.ID, refusedApprovers, err.Error())
+		return
+	}
+	var entitlements []string
+	for _, g := range w.Bundle.Grants(q.Role) {
+		entitlements = append(entitlements, entitlement(g))
+	}
+	slices.Sort(entitlements)
+	d := duration(q, info).Milliseconds()
+	w.out.Approvals = append(w.out.Approvals, &event.ApprovalRequest{RequestID: q.ID, CaseID: w.caseID, IdentityID: w.ID, Role: q.Role,
+		Entitlements: entitlements, Process: info.Requestable.Approval, Requester: q.Requester, Reason: q.Reason, Policy: w.Bundle.Hash(),
+		DurationMS: d, RequestedAt: w.Now, Stages: stages})
+	w.State.Requests = append(w.State.Requests, Request{ID: q.ID, Kind: q.Kind, Role: q.Role, Case: w.caseID, Actor: q.Requester, Duration: d})
+	c.Request = q.ID
+	w.tell(*c, event.CaseWaiting, event.CaseOpen, "approval")
+}
+
+func (w *Work) stages(process string) ([]event.ApprovalStage, error) {
+	in := w.input()
+	var out []event.ApprovalStage
+	for _, s := range w.Bundle.Stages(process) {
+		stage := event.ApprovalStage{Name: s.Name, Quorum: s.Quorum, Exclude: s.Exclude,
+			EscalateAfterMS: s.EscalateAfter.Milliseconds(), DenyAfterMS: s.DenyAfter.Milliseconds()}
+		for _, list := range []struct {
+			into *[]event.IdentityID
+			who  func(approval, stage string, in policy.Input) ([]event.IdentityID, error)
+		}{{&stage.Approvers, w.Bundle.Approvers}, {&stage.EscalateTo, w.Bundle.EscalateTo}, {&stage.Fallback, w.Bundle.Fallback}} {
+			ids, err := list.who(process, s.Name, in)
+			if err != nil {
+				return nil, fmt.Errorf("find who decides: %w", err)
+			}
+			*list.into = ids
+		}
+		out = append(out, stage)
+	}
+	return out, nil
+}
+
+// Answered takes how an approval ended. One that nobody waits for any more is passed over.
+func (w Work) Answered(e event.ApprovalEvent) Decision {
+	i := slices.IndexFunc(w.State.Requests, func(q Request) bool { return q.ID == e.RequestID })
+	ended := e.Kind == event.ApprovalGranted || e.Kind == event.ApprovalRefused || e.Kind == event.ApprovalExpired
+	if i < 0 || !ended {
+		return w.decide()
+	}
+	q := w.State.Requests[i]
+	w.begin(trigger{kind: event.AccessRequested, causation: string(e.EventID), effective: w.Now, known: w.Now, before: w.State.Person}, w.Now)
+	w.State.Requests = slices.Delete(w.State.Requests, i, i+1)
+	w.caseID = q.Case
+	c := w.State.caseOf(q.Case)
+	switch e.Kind {
+	case event.ApprovalRefused:
+		w.refuse(c, q.Role, q.ID, e.Reason, "The approvers said no.")
+		return w.decide()
+	case event.ApprovalExpired:
+		w.refuse(c, q.Role, q.ID, refusedExpired, "Nobody decided in time.")
+		return w.decide()
+	}
+	reason, message := w.ineligible(q.Role)
+	if e.Proof == nil {
+		reason, message = refusedNoProof, "The approval carries no proof."
+	}
+	if reason != "" {
+		w.refuse(c, q.Role, q.ID, reason, message)
+		return w.decide()
+	}
+	if c != nil {
+		c.Request = ""
+	}
+	w.grant(q, e.Proof.ExpiresAt, e.Proof)
+	w.review()
+	return w.decide()
+}
+
+// grant gives a role that was asked for, or gives it for longer.
+func (w *Work) grant(q Request, until time.Time, proof *event.Approval) {
+	kind, reason, since := event.AccessGranted, reasonRequested, w.at
+	if a, has := w.State.role(q.Role); has {
+		kind, since = event.AccessExtended, a.Since
+	}
+	if proof != nil {
+		reason = reasonApproved
+	}
+	a := Assignment{Role: q.Role, Origin: Requested, Since: since, Expires: until, Case: q.Case, RequestID: q.ID, Proof: proof}
+	w.State.give(a)
+	w.roleEvent(kind, a, reason)
+}

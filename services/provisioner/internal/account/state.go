@@ -1,0 +1,209 @@
+package account
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/event"
+)
+
+// State is what is known of one account. It moves like this:
+//
+//	               Wanted (newer), Nudged                      Answered: ok
+//	settled ------------------------------> in flight ----------------------> settled
+//	   ^                                     |  ^   | invalid, unsupported
+//	   |                            retryable|  |   +-----------------------> parked --+
+//	   |                                     v  |Woken                                 |
+//	   |                    backoff, or target (until it comes back)                   |
+//	   +------------------------- Wanted (newer or again), Nudged: in flight ----------+
+//
+// Invariants: at most one intent is in flight; Want is what it drives at, Next what came meanwhile; Applied never
+// decreases.
+type State struct {
+	Want     Want           `json:"w"`
+	Next     *Want          `json:"n,omitempty"`  // newer than Want, arrived while in flight
+	Applied  int64          `json:"ap,omitempty"` // version the target has; 0: none yet
+	Account  string         `json:"a,omitempty"`  // the account's name: fixed from its creation to its deletion
+	RemoteID string         `json:"r,omitempty"`
+	Intent   *Intent        `json:"i,omitempty"` // in flight
+	Wait     Wait           `json:"wt,omitempty"`
+	NextAt   time.Time      `json:"na,omitzero"`  // of Wait backoff
+	Failing  time.Time      `json:"f,omitzero"`   // since when nothing has succeeded; zero: no failure yet
+	Tries    int            `json:"t,omitempty"`  // calls that failed for Want
+	Round    int            `json:"rd,omitempty"` // re-plans and nudges for Want: each makes new idempotency keys
+	Unsure   bool           `json:"u,omitempty"`  // a call may have taken effect without our knowing: its process died
+	Doubt    []event.Change `json:"db,omitempty"` // changes for Want that got no answer, or a bad one
+	Drift    string         `json:"d,omitempty"`  // the drift event that Want is driven for again; empty: for itself
+	Open     *OpenIncident  `json:"x,omitempty"`
+}
+
+// Want is what one account should be: the part of event.Desired that the work needs, in a form short enough to keep.
+type Want struct {
+	IdentityID   event.IdentityID   `json:"id,omitempty"`
+	Target       string             `json:"tg"`
+	Version      int64              `json:"v"`
+	CaseID       event.CaseID       `json:"c,omitempty"`
+	CausationID  string             `json:"cc,omitempty"`
+	Lane         event.Lane         `json:"l,omitempty"`
+	State        event.AccountState `json:"s"`
+	AccountName  string             `json:"n,omitempty"`
+	Numbered     bool               `json:"nb,omitempty"`
+	Attributes   map[string]string  `json:"a,omitempty"`
+	Entitlements []string           `json:"e,omitempty"`
+	Kinds        []string           `json:"k,omitempty"`
+	Approvals    []event.Approval   `json:"ap,omitempty"`
+	Policy       string             `json:"p,omitempty"`
+	EffectiveAt  time.Time          `json:"ea,omitzero"`
+	KnownAt      time.Time          `json:"ka,omitzero"`
+	Orphan       bool               `json:"o,omitempty"` // an account that nobody wants: disable it, never create it
+}
+
+// WantOf takes over a desired record.
+func WantOf(d event.Desired) Want {
+	return Want{IdentityID: d.IdentityID, Target: d.Target, Version: d.Version, CaseID: d.CaseID, CausationID: d.CausationID, Lane: d.Lane,
+		State: d.State, AccountName: d.AccountName, Numbered: d.Numbered, Attributes: d.Attributes, Entitlements: d.Entitlements,
+		Kinds: d.Kinds, Approvals: d.Approvals, Policy: d.Policy, EffectiveAt: d.EffectiveAt, KnownAt: d.KnownAt}
+}
+
+// Key names the account in state and timers; its part before the '|' decides the partition.
+func (w Want) Key() string {
+	if w.Orphan {
+		return OrphanKey(w.Target, w.AccountName)
+	}
+	return Key(w.IdentityID, w.Target)
+}
+
+// Key is where the account of a person in a target is kept.
+func Key(id event.IdentityID, target string) string { return string(id) + "|" + target }
+
+// OrphanKey is where the work on an account of nobody is kept.
+func OrphanKey(target, account string) string { return "|" + target + "|" + account }
+
+// urgent says that access is to be taken away.
+func (w Want) urgent() bool { return w.Lane == event.LaneEmergency || w.Lane == event.LaneLeaver }
+
+// Intent is a call that was announced and has not been answered yet.
+type Intent struct {
+	ID      string `json:"id"` // the same for every try of a version
+	Attempt int    `json:"a"`
+	Round   int    `json:"r,omitempty"`
+	Event   string `json:"e"` // its provision.intended
+	Why     Why    `json:"w"`
+	By      string `json:"b,omitempty"` // the instance that makes the call
+}
+
+// Why is what led to an intent; when it ends an exception, it is the resolution.
+type Why string
+
+// The reasons to drive.
+const (
+	Replay    Why = "replay"    // a desired record, new or repeated
+	Retry     Why = "retry"     // the time has come, or the target has come back
+	Reconcile Why = "reconcile" // a sweep found a difference
+)
+
+// Wait is what an account waits for when no call is in flight.
+type Wait string
+
+// What an account can wait for.
+const (
+	WaitNothing Wait = ""        // settled, or in flight
+	WaitBackoff Wait = "backoff" // NextAt
+	WaitTarget  Wait = "target"  // the target to come back, or to give us a right back
+	WaitParked  Wait = "parked"  // a newer desired, the same one again, or a nudge
+)
+
+// OpenIncident is an exception that stands.
+type OpenIncident struct {
+	ID    string    `json:"id"`
+	Class string    `json:"c"`
+	At    time.Time `json:"at"`
+}
+
+// Call asks for one drive of the account.
+type Call struct {
+	Key      string
+	Intent   Intent
+	Want     Want
+	Account  string // known name; empty: none yet
+	RemoteID string
+	// Takeover says that an earlier call of the same intent may be acting still; By is whose.
+	Takeover bool
+}
+
+// IdempotencyKey is the same for every try that means the same changes.
+func (c Call) IdempotencyKey() string {
+	if c.Intent.Round == 0 {
+		return c.Intent.ID
+	}
+	return event.DeriveID(c.Intent.ID, c.Intent.Round)
+}
+
+// Result is how a Call ended.
+type Result struct {
+	Key     string
+	Intent  string
+	Attempt int
+	Round   int
+
+	Class      connector.Class // of the failure; empty: done
+	Message    string          // of the failure, for people; no personal data
+	RetryAfter time.Duration
+	Refused    bool // the desk stopped it, before the first request or before one that we lack the right for
+	Down       bool // the target counts as down after this call
+
+	Account  string // as found or made; empty: there is none, or it is not known
+	RemoteID string
+	State    event.AccountState // as read last; empty: not known
+	Adopted  bool
+	Changes  []event.Change // what took effect, also of a failed call
+	Doubt    []event.Change // of a failed call: what may have taken effect
+	Latency  time.Duration
+	Ended    time.Time
+}
+
+func (s State) answers(r Result) bool {
+	return s.Intent != nil && s.Intent.ID == r.Intent && s.Intent.Attempt == r.Attempt && s.Intent.Round == r.Round
+}
+
+// latest is the newest version known.
+func (s State) latest() int64 {
+	if s.Next != nil {
+		return s.Next.Version
+	}
+	return s.Want.Version
+}
+
+func (s State) call() *Call {
+	return &Call{Key: s.Want.Key(), Intent: *s.Intent, Want: s.Want, Account: s.Account, RemoteID: s.RemoteID}
+}
+
+// Resumed is the call to make again after the partition has changed hands: it begins by reading. Nil: none was in flight.
+func Resumed(s State) *Call {
+	if s.Intent == nil {
+		return nil
+	}
+	c := s.call()
+	c.Takeover = true
+	return c
+}
+
+// lanes in the order in which they are served.
+var lanes = []event.Lane{event.LaneEmergency, event.LaneLeaver, event.LaneJoiner, event.LaneMover, event.LaneBulk}
+
+// Rank is the lane's place, 0 first; an unknown lane comes last.
+func Rank(l event.Lane) int {
+	if i := slices.Index(lanes, l); i >= 0 {
+		return i
+	}
+	return len(lanes) - 1
+}
+
+// TargetOf is the target's part of a key.
+func TargetOf(key string) string {
+	_, rest, _ := strings.Cut(key, "|")
+	target, _, _ := strings.Cut(rest, "|")
+	return target
+}

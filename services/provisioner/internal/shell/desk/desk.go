@@ -1,0 +1,214 @@
+package desk
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/stream"
+	"joinery.internal/services/provisioner/internal/account"
+)
+
+// Target is how one target is called.
+type Target struct {
+	Name        string
+	Open        func() (connector.Connector, error) // without a call; again when the credentials may have changed
+	Concurrency int                                 // calls at a time, at least 1
+	Rate        float64                             // requests a second; 0: no limit
+	Timeout     time.Duration                       // of one request; 0: connector.DefaultTimeout
+}
+
+// Options of a Desk.
+type Options struct {
+	Instance string        // as in the intents: tells our own earlier calls from those of others
+	Clock    stream.Clock  // of breakers, pauses and Result.Ended
+	Settle   time.Duration // after a restart, until a call of ours that died with its process has ended at the target
+}
+
+// Desk makes the calls to all targets.
+type Desk struct {
+	opts    Options
+	targets map[string]*target
+	metrics metrics
+}
+
+// target is a Target at work.
+type target struct {
+	Target
+	clock   stream.Clock
+	line    line
+	pace    *rate.Limiter
+	breaker breaker
+	rights  rights
+
+	mu    sync.Mutex
+	lease *lease
+	until time.Time // the target asked for quiet until then
+
+	probing  sync.Mutex // one probe at a time; guards what follows
+	probedAt time.Time
+	answered bool
+}
+
+// New makes a desk for these targets. It makes no call.
+func New(targets []Target, o Options) *Desk {
+	d := &Desk{opts: o, targets: map[string]*target{}, metrics: newMetrics()}
+	for _, t := range targets {
+		t.Timeout = cmp.Or(t.Timeout, connector.DefaultTimeout)
+		limit, burst := rate.Inf, 1
+		if t.Rate > 0 {
+			limit = rate.Limit(t.Rate)
+		}
+		d.targets[t.Name] = &target{Target: t, clock: o.Clock, line: line{size: max(1, t.Concurrency)}, pace: rate.NewLimiter(limit, burst)}
+	}
+	return d
+}
+
+// Close releases the connectors. No call may be running.
+func (d *Desk) Close() {
+	for _, t := range d.targets {
+		t.reopen(nil)
+	}
+}
+
+// Do makes a call. ok is false when ctx ended first: then there is no result, and the call may be acting still.
+func (d *Desk) Do(ctx context.Context, c account.Call) (r account.Result, ok bool) {
+	r = account.Result{Key: c.Key, Intent: c.Intent.ID, Attempt: c.Intent.Attempt, Round: c.Intent.Round}
+	t := d.targets[c.Want.Target]
+	if t == nil {
+		r.Class, r.Ended = connector.Invalid, d.opts.Clock.Now()
+		r.Message = "there is no target file for " + c.Want.Target + "; add one and restart the provisioner, or correct the grant"
+		return r, true
+	}
+	if c.Takeover && !wait(ctx, d.quarantine(t, c)) {
+		return r, false
+	}
+	if err := t.line.enter(ctx, c.Want.Lane); err != nil {
+		return r, false
+	}
+	defer t.line.leave()
+	t.do(ctx, c, &r)
+	if ctx.Err() != nil {
+		return r, false
+	}
+	d.metrics.called(t.Name, r)
+	return r, true
+}
+
+// quarantine is how long an earlier call of the same intent may be acting at the target. Another instance may have sent
+// its last request just before it lost the partition, and a request lasts Timeout at most. A call of our own ended with
+// its process or its context; only the target may be busy with it for a moment.
+func (d *Desk) quarantine(t *target, c account.Call) time.Duration {
+	if c.Intent.By == d.opts.Instance {
+		return min(t.Timeout, d.opts.Settle)
+	}
+	return t.Timeout
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// do makes the call if breaker and pause let it through, and fills r.
+func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
+	now := t.clock.Now()
+	r.Ended = now
+	if pause := t.quiet(now); pause > 0 {
+		r.Refused, r.Class, r.RetryAfter = true, connector.Throttled, pause
+		r.Message = "not tried: the target asked us to wait"
+		return
+	}
+	admitted, trial := t.breaker.admit(now, c.Intent.Attempt == 1)
+	if !admitted {
+		r.Refused, r.Class = true, connector.Transient
+		r.Message = "not tried: the target is down; tried as soon as it answers"
+		return
+	}
+	began := time.Now()
+	g, err := t.open()
+	if err == nil {
+		err = g.drive(ctx, c, r)
+		t.give(g)
+	} else {
+		g = &guarded{t: t}
+	}
+	now = t.clock.Now()
+	t.breaker.note(now, trial, !g.failed, ctx.Err() != nil)
+	r.Latency, r.Ended = time.Since(began), now
+	r.Down = t.breaker.isOpen()
+	if err != nil {
+		r.Class, r.Message, r.RetryAfter = connector.ClassOf(err), shorten(err.Error()), connector.RetryAfter(err)
+		r.Refused = g.refused
+	}
+}
+
+const messageMost = 400 // bytes of a message that are kept
+
+func shorten(s string) string {
+	if len(s) <= messageMost {
+		return s
+	}
+	cut := messageMost
+	for cut > 0 && s[cut]&0xC0 == 0x80 { // not inside a rune
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// quiet is how long the target still wants to be left alone.
+func (t *target) quiet(now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return max(0, t.until.Sub(now))
+}
+
+func (t *target) hold(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	until := t.clock.Now().Add(d)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if until.After(t.until) {
+		t.until = until
+	}
+}
+
+// probeAge is how long the answer of a probe stands for those who ask after.
+const probeAge = 900 * time.Millisecond
+
+// Probe finds out whether the target answers again. Trial is a permission: the asker's next call is let through.
+func (d *Desk) Probe(ctx context.Context, name string) Health {
+	t := d.targets[name]
+	if t == nil {
+		return Up // a call says what is wrong
+	}
+	now := t.clock.Now()
+	if h, known := t.breaker.ask(); known {
+		if h == Up {
+			return t.rights.health(now)
+		}
+		return h
+	}
+	t.probing.Lock()
+	defer t.probing.Unlock()
+	if now.Sub(t.probedAt) >= probeAge {
+		if err := t.line.enter(ctx, lanesFirst); err != nil {
+			return Down
+		}
+		t.answered, t.probedAt = t.read(ctx), now
+		t.line.leave()
+	}
+	return t.breaker.probed(t.clock.Now(), t.answered)
+}

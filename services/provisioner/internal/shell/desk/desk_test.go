@@ -1,0 +1,387 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/memory"
+	"joinery.internal/pkg/event"
+	"joinery.internal/services/provisioner/internal/account"
+)
+
+type machine struct{}
+
+func (machine) Now() time.Time { return time.Now() }
+
+func call(id string, lane event.Lane) account.Call {
+	return account.Call{Key: id + "|chat", Intent: account.Intent{ID: "i-" + id, Attempt: 2, By: "0"},
+		Want: account.Want{IdentityID: event.IdentityID(id), Target: "chat", Version: 1, Lane: lane, State: event.AccountActive, AccountName: id}}
+}
+
+func newDesk(c connector.Connector, change ...func(*Target)) *Desk {
+	t := Target{Name: "chat", Open: func() (connector.Connector, error) { return c, nil }, Concurrency: 4, Timeout: 10 * time.Second}
+	for _, f := range change {
+		f(&t)
+	}
+	return New([]Target{t}, Options{Instance: "0", Clock: machine{}, Settle: time.Second})
+}
+
+func TestALineServesByLaneThenArrivalAndKeepsASlotForLeavers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &line{size: 3}
+		var mu sync.Mutex
+		var order []string
+		var wg sync.WaitGroup
+		for i, lane := range []event.Lane{event.LaneBulk, event.LaneBulk, event.LaneBulk, event.LaneMover, event.LaneJoiner, event.LaneLeaver, event.LaneEmergency} {
+			wg.Go(func() {
+				if err := l.enter(t.Context(), lane); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				order = append(order, fmt.Sprint(lane, i))
+				mu.Unlock()
+			})
+			synctest.Wait()
+		}
+		if got := fmt.Sprint(order); got != "[bulk0 bulk1 leaver5]" {
+			t.Errorf("at first: %s", got)
+		}
+		for range 7 {
+			l.leave()
+			synctest.Wait()
+		}
+		wg.Wait()
+		if got := fmt.Sprint(order); got != "[bulk0 bulk1 leaver5 emergency6 joiner4 mover3 bulk2]" {
+			t.Errorf("in the end: %s", got)
+		}
+	})
+}
+
+// watched is a connector that notes its reads, and how many run at the same time.
+type watched struct {
+	*memory.Target
+	running, most atomic.Int32
+	mu            sync.Mutex
+	requests      []time.Time
+}
+
+func (w *watched) Get(ctx context.Context, ref connector.Ref) (connector.Object, error) {
+	n := w.running.Add(1)
+	defer w.running.Add(-1)
+	w.mu.Lock()
+	w.requests = append(w.requests, time.Now())
+	w.most.Store(max(n, w.most.Load()))
+	w.mu.Unlock()
+	return w.Target.Get(ctx, ref)
+}
+
+func TestCallsInFlightKeepToTheLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{Target: memory.NewTarget()}
+		w.SetLatency(time.Second)
+		d := newDesk(w, func(t *Target) { t.Concurrency = 3 })
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() { d.Do(t.Context(), call(fmt.Sprint("p", i), event.LaneLeaver)) })
+		}
+		wg.Wait()
+		if most := w.most.Load(); most != 3 || len(w.Objects()) != 20 {
+			t.Errorf("%d calls at a time, %d accounts", most, len(w.Objects()))
+		}
+	})
+}
+
+func TestOneSlowTargetDoesNotDelayAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow, fast := memory.NewTarget(), memory.NewTarget()
+		slow.SetLatency(time.Hour)
+		d := New([]Target{
+			{Name: "slow", Open: func() (connector.Connector, error) { return slow, nil }, Concurrency: 1, Timeout: 2 * time.Hour},
+			{Name: "chat", Open: func() (connector.Connector, error) { return fast, nil }, Concurrency: 1},
+		}, Options{Clock: machine{}})
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range 100 {
+			c := call(fmt.Sprint("s", i), event.LaneJoiner)
+			c.Want.Target = "slow"
+			wg.Go(func() { d.Do(ctx, c) })
+		}
+		synctest.Wait()
+		began := time.Now()
+		for i := range 10 {
+			if r, ok := d.Do(t.Context(), call(fmt.Sprint("f", i), event.LaneJoiner)); !ok || r.Class != "" {
+				t.Fatalf("call %d: %+v", i, r)
+			}
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the fast target took %s", took)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+func TestRequestsKeepToTheRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{Target: memory.NewTarget()}
+		d := newDesk(w, func(t *Target) { t.Rate = 20 })
+		var wg sync.WaitGroup
+		for i := range 40 {
+			wg.Go(func() { d.Do(t.Context(), call(fmt.Sprint("p", i), event.LaneJoiner)) })
+		}
+		wg.Wait()
+		for i := 20; i < len(w.requests); i++ {
+			if gap := w.requests[i].Sub(w.requests[i-20]); gap < 990*time.Millisecond {
+				t.Fatalf("21 reads within %s", gap)
+			}
+		}
+	})
+}
+
+func TestACallThatTakesTooLongIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		target.SetLatency(time.Hour)
+		began := time.Now()
+		r, ok := newDesk(target).Do(t.Context(), call("a", event.LaneJoiner))
+		if !ok || r.Class != connector.Transient || time.Since(began) != 10*time.Second {
+			t.Errorf("after %s: %+v", time.Since(began), r)
+		}
+	})
+}
+
+func TestATakeoverWaitsUntilTheCallsOfTheOldOwnerHaveEnded(t *testing.T) {
+	t.Parallel()
+	for by, want := range map[string]time.Duration{"0": time.Second, "1": 10 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c := call("a", event.LaneJoiner)
+			c.Takeover, c.Intent.By = true, by
+			began := time.Now()
+			if r, ok := newDesk(memory.NewTarget()).Do(t.Context(), c); !ok || r.Class != "" || time.Since(began) != want {
+				t.Errorf("instance %s: after %s: %+v", by, time.Since(began), r)
+			}
+		})
+	}
+}
+
+func TestACallWhoseContextEndsHasNoResult(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		target.SetLatency(time.Second)
+		d := newDesk(target, func(t *Target) { t.Concurrency = 1 })
+		ctx, lose := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				if _, ok := d.Do(ctx, call(fmt.Sprint("p", i), event.LaneJoiner)); ok {
+					t.Error("a result of a lost partition")
+				}
+			})
+		}
+		synctest.Wait()
+		lose()
+		wg.Wait()
+		if r, ok := d.Do(t.Context(), call("a", event.LaneJoiner)); !ok || r.Class != "" {
+			t.Errorf("slot lost, or the target blamed: %+v", r)
+		}
+	})
+}
+
+func TestABreakerOpensAfterThreeFailuresProbesByReadingAndTriesOneCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		d := newDesk(target)
+		do := func(id string) account.Result {
+			r, _ := d.Do(t.Context(), call(id, event.LaneJoiner))
+			return r
+		}
+		target.FailNext(4, memory.Fault{})
+		for i := range 3 {
+			if r := do("a"); r.Refused || r.Down != (i == 2) {
+				t.Fatalf("failure %d: %+v", i, r)
+			}
+		}
+		if r := do("a"); !r.Refused || r.Class != connector.Transient {
+			t.Fatalf("open, but: %+v", r)
+		}
+		if h := d.Probe(t.Context(), "chat"); h != Down {
+			t.Fatalf("probe of a dead target: %s", h)
+		}
+		if h := d.Probe(t.Context(), "chat"); h != Down {
+			t.Fatalf("a probe a moment later asked the target again: %s", h)
+		}
+		time.Sleep(time.Second)
+		if first, second := d.Probe(t.Context(), "chat"), d.Probe(t.Context(), "chat"); first != Trial || second != Down {
+			t.Fatalf("probes of a target that is back: %s, %s", first, second)
+		}
+		if r := do("a"); r.Class != "" {
+			t.Fatalf("trial: %+v", r)
+		}
+		if h := d.Probe(t.Context(), "chat"); h != Up {
+			t.Fatalf("after a good trial: %s", h)
+		}
+	})
+}
+
+func TestATargetThatReadsButDoesNotWriteIsTriedMoreAndMoreRarelyExceptByNewWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		target.FailNext(1000, memory.Fault{AfterCommit: true, Class: connector.Transient}) // meets writes only
+		d := newDesk(target)
+		calls := 0
+		for i := range 600 {
+			if i < 3 || d.Probe(t.Context(), "chat") == Trial {
+				d.Do(t.Context(), call(fmt.Sprint("old", i), event.LaneJoiner))
+				calls++
+			}
+			time.Sleep(time.Second)
+		}
+		if calls > 20 {
+			t.Errorf("%d calls in 10 minutes", calls)
+		}
+		target.Heal()
+		fresh := call("new", event.LaneJoiner)
+		fresh.Intent.Attempt = 1
+		if r, _ := d.Do(t.Context(), fresh); r.Class != "" {
+			t.Errorf("new work: %+v", r)
+		}
+	})
+}
+
+func TestOnlyTheKindOfWriteThatIsDeniedStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		granting := func(id string) account.Call {
+			c := call(id, event.LaneJoiner)
+			c.Want.Entitlements, c.Want.Kinds = []string{"group/staff"}, []string{"group"}
+			return c
+		}
+		denyGrants := &picky{Target: target}
+		d := newDesk(denyGrants)
+		if r, _ := d.Do(t.Context(), granting("a")); r.Class != connector.Denied || r.Refused || r.RemoteID == "" {
+			t.Fatalf("denied: %+v", r)
+		}
+		if r, _ := d.Do(t.Context(), granting("b")); r.Class != connector.Denied || !r.Refused || denyGrants.grants != 1 {
+			t.Fatalf("tried all the same (%d grants): %+v", denyGrants.grants, r)
+		}
+		if r, _ := d.Do(t.Context(), call("c", event.LaneJoiner)); r.Class != "" {
+			t.Fatalf("another kind: %+v", r)
+		}
+		time.Sleep(rightTrial)
+		denyGrants.allow = true
+		if h := d.Probe(t.Context(), "chat"); h != Trial {
+			t.Fatalf("probe: %s", h)
+		}
+		if r, _ := d.Do(t.Context(), granting("b")); r.Class != "" {
+			t.Fatalf("after the right came back: %+v", r)
+		}
+	})
+}
+
+type picky struct {
+	*memory.Target
+	allow  bool
+	grants int
+}
+
+func (p *picky) Apply(ctx context.Context, op connector.Op) (connector.Result, error) {
+	if op.Verb == connector.Grant && !p.allow {
+		p.grants++
+		return connector.Result{}, connector.Errorf(connector.Denied, "grant", "403")
+	}
+	return p.Target.Apply(ctx, op)
+}
+
+func TestATargetThatAsksForQuietGetsIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		target.FailNext(1, memory.Fault{Class: connector.Throttled, RetryAfter: time.Minute})
+		d := newDesk(target)
+		if r, _ := d.Do(t.Context(), call("a", event.LaneJoiner)); r.Class != connector.Throttled || r.Refused {
+			t.Fatalf("throttled: %+v", r)
+		}
+		if r, _ := d.Do(t.Context(), call("b", event.LaneLeaver)); !r.Refused || r.RetryAfter != time.Minute {
+			t.Fatalf("next: %+v", r)
+		}
+		time.Sleep(time.Minute)
+		if r, _ := d.Do(t.Context(), call("b", event.LaneLeaver)); r.Class != "" {
+			t.Fatalf("after: %+v", r)
+		}
+	})
+}
+
+func TestATargetThatCannotBeOpenedIsAFailureOfItsCalls(t *testing.T) {
+	t.Parallel()
+	bad := connector.Errorf(connector.Invalid, "open target chat", "no such secret")
+	d := newDesk(nil, func(t *Target) { t.Open = func() (connector.Connector, error) { return nil, bad } })
+	r, ok := d.Do(t.Context(), call("a", event.LaneJoiner))
+	if !ok || r.Class != connector.Invalid || r.Message == "" {
+		t.Errorf("result: %+v", r)
+	}
+}
+
+func TestNumberedNamesNeedATargetThatKnowsTheOwner(t *testing.T) {
+	t.Parallel()
+	c := call("a", event.LaneJoiner)
+	c.Want.Numbered = true
+	r, _ := newDesk(anonymous{memory.NewTarget()}).Do(t.Context(), c)
+	if r.Class != connector.Unsupported {
+		t.Errorf("result: %+v", r)
+	}
+}
+
+type anonymous struct{ *memory.Target }
+
+func (anonymous) Describe(context.Context) (connector.Descriptor, error) {
+	return connector.Descriptor{Connector: "anonymous"}, nil
+}
+
+func TestAConnectorInUseIsClosedByItsLastUser(t *testing.T) {
+	t.Parallel()
+	closed := 0
+	d := newDesk(nil, func(t *Target) {
+		t.Open = func() (connector.Connector, error) {
+			return closer{memory.NewTarget(), &closed}, nil
+		}
+	})
+	target := d.targets["chat"]
+	first, err1 := target.open()
+	second, err2 := target.open()
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	first.denied = true
+	target.give(first)
+	if closed != 0 {
+		t.Fatal("closed while in use")
+	}
+	target.give(second)
+	d.Close()
+	if closed != 1 {
+		t.Errorf("closed %d times", closed)
+	}
+}
+
+type closer struct {
+	*memory.Target
+	closed *int
+}
+
+func (c closer) Close() error { *c.closed++; return nil }

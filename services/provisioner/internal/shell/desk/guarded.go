@@ -1,0 +1,79 @@
+package desk
+
+import (
+	"context"
+
+	"joinery.internal/pkg/connector"
+)
+
+// guarded is the connector of a target during one call: every request is paced, bounded in time and noted. It is used
+// by one goroutine.
+type guarded struct {
+	t       *target
+	c       connector.Connector
+	lease   *lease
+	doubt   []connector.Op // a change that got no answer, or one that does not say whether it was made
+	failed  bool           // a request got no answer, or one that means "not now"
+	denied  bool           // a request was denied by the target
+	refused bool           // a request was not made, for want of a right
+}
+
+func (g *guarded) Describe(ctx context.Context) (d connector.Descriptor, err error) {
+	err = g.request(ctx, readKind, "describe target", false, func(ctx context.Context) error {
+		d, err = g.c.Describe(ctx)
+		return err
+	})
+	return d, err
+}
+
+func (g *guarded) Check(ctx context.Context) ([]connector.Finding, error) { return g.c.Check(ctx) }
+
+func (g *guarded) Normalize(want connector.Desired) connector.Desired {
+	return connector.Normal(g.c, want)
+}
+
+func (g *guarded) Get(ctx context.Context, ref connector.Ref) (o connector.Object, err error) {
+	err = g.request(ctx, readKind, "get account "+ref.Account, true, func(ctx context.Context) error {
+		o, err = g.c.Get(ctx, ref)
+		return err
+	})
+	return o, err
+}
+
+func (g *guarded) Apply(ctx context.Context, op connector.Op) (res connector.Result, err error) {
+	err = g.request(ctx, requestKind(op), string(op.Verb)+" account "+op.Ref.Account, true, func(ctx context.Context) error {
+		res, err = g.c.Apply(ctx, op)
+		if class := connector.ClassOf(err); class == connector.Transient || class == connector.Ambiguous {
+			g.doubt = append(g.doubt, op)
+		}
+		return err
+	})
+	return res, err
+}
+
+// request makes one request. Describe is free after its first success, so it is not paced.
+func (g *guarded) request(ctx context.Context, kind, what string, paced bool, do func(context.Context) error) error {
+	if !g.t.rights.admit(kind, g.t.clock.Now()) {
+		g.refused = true
+		return connector.Errorf(connector.Denied, what, "not tried: the target denies us the right to %s", kind)
+	}
+	if paced {
+		if err := g.t.pace.Wait(ctx); err != nil {
+			return connector.ContextError(ctx, what, false)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.t.Timeout)
+	defer cancel()
+	err := do(ctx)
+	class := connector.ClassOf(err)
+	switch class {
+	case connector.Transient, connector.Ambiguous:
+		g.failed = true
+	case connector.Throttled:
+		g.t.hold(connector.RetryAfter(err))
+	case connector.Denied:
+		g.denied = true
+	}
+	g.t.rights.note(kind, class, g.t.clock.Now())
+	return err
+}

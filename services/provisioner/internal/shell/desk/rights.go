@@ -1,0 +1,72 @@
+package desk
+
+import (
+	"sync"
+	"time"
+
+	"joinery.internal/pkg/connector"
+)
+
+// rightTrial is how often a request of a refused kind is let through to see whether the right has come back.
+const rightTrial = 10 * time.Second
+
+// rights remembers which kinds of request the target denies us, so that we stop making them.
+type rights struct {
+	mu      sync.Mutex
+	refused map[string]time.Time // kind of request -> when one may be tried again
+}
+
+// requestKind is what a right is about: reading, a verb, a verb on a kind of entitlement.
+func requestKind(op connector.Op) string {
+	if len(op.Want.Entitlements) == 0 || op.Verb == connector.Create {
+		return string(op.Verb)
+	}
+	kind, _, _ := connector.SplitEntitlement(op.Want.Entitlements[0])
+	return string(op.Verb) + " " + kind
+}
+
+const readKind = "read"
+
+// admit says whether a request of that kind may be made; of a refused kind one in rightTrial may.
+func (r *rights) admit(kind string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next, refused := r.refused[kind]
+	if refused && now.Before(next) {
+		return false
+	}
+	if refused {
+		r.refused[kind] = now.Add(rightTrial)
+	}
+	return true
+}
+
+func (r *rights) note(kind string, class connector.Class, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch class {
+	case connector.Denied:
+		if r.refused == nil {
+			r.refused = map[string]time.Time{}
+		}
+		r.refused[kind] = now.Add(rightTrial)
+	case connector.Transient, connector.Throttled, connector.Ambiguous: // says nothing of rights
+	default:
+		delete(r.refused, kind)
+	}
+}
+
+// health is Up when nothing is refused, Trial when something refused may be tried.
+func (r *rights) health(now time.Time) Health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.refused) == 0 {
+		return Up
+	}
+	for _, next := range r.refused {
+		if !now.Before(next) {
+			return Trial
+		}
+	}
+	return Down
+}

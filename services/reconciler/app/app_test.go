@@ -1,0 +1,247 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/memory"
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/stream/streamtest"
+	"joinery.internal/services/reconciler/app"
+	"joinery.internal/services/reconciler/internal/drift"
+	"joinery.internal/services/reconciler/internal/shell/listing"
+)
+
+var start = time.Date(2026, 3, 2, 9, 7, 0, 0, time.UTC)
+
+// pipe is a reconciler over one memory target, chat, that is swept every hour.
+type pipe struct {
+	*streamtest.Harness
+	t      *testing.T
+	target *memory.Target
+}
+
+type pipeClock struct{ p *pipe }
+
+func (c pipeClock) Now() time.Time { return c.p.Now() }
+
+func newPipe(t *testing.T) *pipe {
+	t.Helper()
+	p := &pipe{t: t, target: memory.NewTarget()}
+	source := listing.Source{Open: func() (connector.Connector, error) { return p.target, nil }, Timeout: time.Minute}
+	book := listing.New(map[string]listing.Source{"chat": source}, pipeClock{p}, func(context.Context) (int32, error) { return streamtest.Partitions, nil })
+	t.Cleanup(book.Close)
+	rules := drift.Rules{drift.Missing: drift.Repair, drift.Extra: drift.Remove, drift.Attribute: drift.Repair, drift.Orphan: drift.Remove, drift.Reenabled: drift.Repair}
+	p.Harness = streamtest.New(t, app.Topology([]app.Target{{Name: "chat", Every: time.Hour, Rules: rules}}, book), start)
+	return p
+}
+
+// settled makes an account that is wanted, applied, and there.
+func (p *pipe) settled(id string) {
+	p.t.Helper()
+	d := event.Desired{IdentityID: event.IdentityID(id), Target: "chat", Version: 1, State: event.AccountActive, AccountName: "name-" + id,
+		Entitlements: []string{"group/staff"}, Kinds: []string{"group"}}
+	p.Feed(event.AccessDesired, id+"|chat", &d)
+	o := p.target.Put(connector.Object{Ref: connector.Ref{Account: d.AccountName, ExternalID: id}, Enabled: true, Entitlements: d.Entitlements})
+	p.provisioned(event.ProvisionApplied, id, "", o)
+}
+
+func (p *pipe) provisioned(kind event.Kind, id, reason string, o connector.Object) {
+	p.t.Helper()
+	e := event.ProvisionEvent{Meta: event.Meta{EventID: "pe", Kind: kind, IdentityID: event.IdentityID(id), Target: "chat", Account: o.Account, Reason: reason, OccurredAt: p.Now()},
+		Version: 1, RemoteID: o.RemoteID, State: event.AccountActive, CallEnded: p.Now()}
+	if id == "" {
+		e.Version = 0
+	}
+	p.Feed(event.ProvisionEvents, id, &e)
+}
+
+func (p *pipe) demand() {
+	p.t.Helper()
+	p.Advance(time.Second)
+	p.FeedAll(event.SweepCommands, "chat", &event.SweepCommand{ID: fmt.Sprint("sweep-", p.Now().Unix()), Target: "chat", Reason: "demand"})
+	p.Perform()
+}
+
+// told is what came out since the last call, in short, without the ends of sweeps of other partitions.
+func (p *pipe) told() string {
+	p.t.Helper()
+	var out []string
+	for _, e := range streamtest.Out[event.DriftEvent](p.Harness, event.DriftEvents) {
+		text := strings.TrimSpace(fmt.Sprintf("%s %s %s %s %s", e.Kind, e.Class, e.IdentityID, strings.Join(e.Items, ","), e.Resolution))
+		if e.Kind == event.DriftReported && e.Count == 0 && e.Reason != "failed" && e.Class == "swept" {
+			continue
+		}
+		out = append(out, strings.Join(strings.Fields(text), " "))
+	}
+	return strings.Join(out, "; ")
+}
+
+func TestAMissingAccountIsFoundNudgedAndRepaired(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.settled("a")
+	p.target.Remove("name-a")
+	p.demand()
+	if got := p.told(); got != "drift.found missing a account; exception.opened drift a account; drift.reported swept" {
+		t.Fatalf("found: %s", got)
+	}
+	p.Advance(3 * time.Second)
+	o := p.target.Put(connector.Object{Ref: connector.Ref{Account: "name-a", ExternalID: "a"}, Enabled: true, Entitlements: []string{"group/staff"}})
+	p.provisioned(event.ProvisionIntended, "a", "", o)
+	p.provisioned(event.ProvisionApplied, "a", "", o)
+	if got := p.told(); got != "drift.repaired missing a account; exception.resolved drift a reconcile" {
+		t.Fatalf("repaired: %s", got)
+	}
+	p.demand()
+	if got := p.told(); got != "drift.reported swept" {
+		t.Errorf("after: %s", got)
+	}
+}
+
+func TestASweepEndsInEveryPartitionWithTheNumberCompared(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	for i := range 20 {
+		p.settled(fmt.Sprint("p", i))
+	}
+	p.demand()
+	ends, compared := 0, 0
+	for _, e := range streamtest.Out[event.DriftEvent](p.Harness, event.DriftEvents) {
+		if e.Kind == event.DriftReported && e.Class == "swept" && e.SweepID != "" {
+			ends, compared = ends+1, compared+e.Count
+		}
+	}
+	if ends != streamtest.Partitions || compared != 20 {
+		t.Errorf("%d ends, %d compared", ends, compared)
+	}
+}
+
+func TestASweepComesBySchedule(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.settled("a")
+	p.target.Remove("name-a")
+	p.Advance(time.Hour)
+	if n := len(p.Effects()); n != streamtest.Partitions {
+		t.Fatalf("%d sweeps asked for", n)
+	}
+	p.Perform()
+	if got := p.told(); !strings.HasPrefix(got, "drift.found missing a account") {
+		t.Errorf("told: %s", got)
+	}
+	p.Advance(time.Hour)
+	if n := len(p.Effects()); n != streamtest.Partitions {
+		t.Errorf("%d sweeps asked for in the next hour", n)
+	}
+}
+
+func TestASweepUnderWayGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.settled("a")
+	p.target.Remove("name-a")
+	p.Advance(time.Hour)
+	p.Restart()
+	p.Perform()
+	if got := p.told(); strings.Count(got, "drift.found") != 1 {
+		t.Errorf("told: %s", got)
+	}
+}
+
+func TestAListingThatFailsEndsTheSweepAndRepairsNothing(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.settled("a")
+	p.target.Remove("name-a")
+	p.target.FailNext(1, memory.Fault{})
+	p.demand()
+	got := p.told()
+	if strings.Count(got, "drift.reported failed") != streamtest.Partitions || strings.Contains(got, "drift.found") {
+		t.Errorf("told: %s", got)
+	}
+}
+
+func TestAnUnknownTargetFailsTheSweepWithASentence(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.FeedAll(event.SweepCommands, "crm", &event.SweepCommand{ID: "s1", Target: "crm"})
+	p.Perform()
+	ends := streamtest.Out[event.DriftEvent](p.Harness, event.DriftEvents)
+	if len(ends) != streamtest.Partitions || ends[0].Reason != "invalid" || !strings.Contains(ends[0].Message, "no target file") {
+		t.Errorf("ends: %+v", ends)
+	}
+}
+
+func TestABrokenListingTripsTheGuard(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	for i := range 60 {
+		p.settled(fmt.Sprint("p", i))
+	}
+	for _, o := range p.target.Objects() {
+		p.target.Remove(o.Account)
+	}
+	p.demand()
+	var reasons []string
+	for _, e := range streamtest.Out[event.DriftEvent](p.Harness, event.DriftEvents) {
+		if e.Kind == event.DriftFound {
+			t.Fatalf("repairs after a broken listing: %+v", e)
+		}
+		reasons = append(reasons, string(e.Kind)+" "+e.Reason)
+	}
+	if got := strings.Join(reasons, "; "); strings.Count(got, "guard.tripped broken_listing") != streamtest.Partitions ||
+		strings.Count(got, "drift.reported broken_listing") != streamtest.Partitions {
+		t.Errorf("told: %s", got)
+	}
+}
+
+func TestAnOrphanIsClosedWhenTheProvisionerHasDisabledIt(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	o := p.target.Put(connector.Object{Ref: connector.Ref{Account: "Old.Hand"}, Enabled: true})
+	p.demand()
+	if got := p.told(); got != "drift.found orphan account; exception.opened drift account" {
+		t.Fatalf("found: %s", got)
+	}
+	o.Enabled = false
+	p.target.Put(o)
+	p.provisioned(event.ProvisionIntended, "", "", o)
+	p.provisioned(event.ProvisionApplied, "", "", o)
+	if got := p.told(); got != "drift.repaired orphan account; exception.resolved drift reconcile" {
+		t.Fatalf("repaired: %s", got)
+	}
+	p.demand()
+	if got := p.told(); got != "" {
+		t.Errorf("after: %s", got)
+	}
+}
+
+func TestASweepFollowsAnOutage(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.settled("a")
+	p.provisioned(event.ProvisionDeferred, "a", "transient", connector.Object{})
+	p.Advance(5 * time.Minute)
+	p.provisioned(event.ProvisionApplied, "a", "", connector.Object{Ref: connector.Ref{Account: "name-a"}})
+	p.Advance(2 * time.Minute)
+	if n := len(p.Effects()); n != 1 {
+		t.Errorf("%d sweeps asked for", n)
+	}
+}
+
+func TestWhatCannotBeReadIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.FeedRaw(event.AccessDesired, "a|chat", []byte("junk"))
+	p.Feed(event.AccessDesired, "b|chat", &event.Desired{IdentityID: "a", Target: "chat"})
+	p.Feed(event.SweepCommands, "chat", &event.SweepCommand{Target: "chat"})
+	p.FeedRaw(event.AccessDesired, "a|chat", nil) // a tombstone is none
+	if dead := streamtest.Out[event.DeadLetter](p.Harness, event.DeadLetters); len(dead) != 3 {
+		t.Errorf("dead letters: %+v", dead)
+	}
+}

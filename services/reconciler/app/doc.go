@@ -1,0 +1,2 @@
+// Package app puts the reconciler together: its topology over the runtime, its listings over the targets.
+package app

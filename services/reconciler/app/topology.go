@@ -1,0 +1,332 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/stream"
+	"joinery.internal/services/reconciler/internal/drift"
+	"joinery.internal/services/reconciler/internal/shell/listing"
+)
+
+// Name of the topology: its group, and the middle of its topics' names.
+const Name = "reconciler"
+
+var (
+	rows    = stream.NewTable[drift.Row]("row")     // by drift.Key
+	orphans = stream.NewTable[drift.Open]("orphan") // by drift.OrphanKey: orphans that stand
+	sweeps  = stream.NewTable[sweep]("sweep")       // by sweep id and target: begun, not yet compared
+	plans   = stream.NewTable[plan]("plan")         // by target
+)
+
+// sweep is one that runs; it is also the effect that lists the target.
+type sweep struct {
+	ID     string `json:"id"`
+	Target string `json:"t"`
+	Reason string `json:"r"` // schedule, demand, outage
+}
+
+func (s sweep) key() string { return s.ID + "/" + s.Target }
+
+// plan is when a target is swept next, and what the last sweep saw.
+type plan struct {
+	Next  time.Time `json:"n,omitzero"`   // by schedule
+	Down  time.Time `json:"d,omitzero"`   // since when calls to the target fail, as far as this partition knows
+	Total int       `json:"tt,omitempty"` // accounts in the last listing that was believed
+}
+
+// Target is how one target is reconciled.
+type Target struct {
+	Name  string
+	Every time.Duration // between sweeps; 0: only on demand
+	Rules drift.Rules
+}
+
+// Timer keys.
+const (
+	scheduleTimer = "schedule/"
+	outageTimer   = "outage/"
+)
+
+// outageLeast is how long a target must have failed for a sweep to follow; outageWait spreads what ends together into
+// one sweep.
+const (
+	outageLeast = time.Minute
+	outageWait  = time.Minute
+)
+
+// Book makes listings; listing.Book is the real one.
+type Book interface {
+	Take(ctx context.Context, sweep, target string) (listing.Shared, error)
+}
+
+type listed struct {
+	sweep   sweep
+	listing listing.Shared
+	class   connector.Class // of the failure; empty: listed
+	message string
+}
+
+// Topology is the reconciler's processing:
+//
+//	desired, provision events ---> rows: what should be, and how far the provisioner is
+//	command, timer ---> sweep ---> Book.Take (no transaction) ---> tick: drift.Compare ---> drift events
+//	provision events ---> drift.Repaired ---> drift.repaired, exception.resolved
+func Topology(targets []Target, b Book) stream.Topology {
+	r := reconciler{targets: map[string]Target{}}
+	for _, t := range targets {
+		r.targets[t.Name] = t
+	}
+	return stream.Topology{
+		Name: Name,
+		Inputs: []stream.Input{
+			{Topic: event.AccessDesired, Handle: r.desired},
+			{Topic: event.ProvisionEvents, Handle: r.provisioned},
+			{Topic: event.SweepCommands, Handle: r.command, Entrance: true},
+		},
+		Outputs:  []stream.Output{{Topic: event.DriftEvents}},
+		Timer:    r.timer,
+		Perform:  func(ctx context.Context, effect any) any { return perform(ctx, b, effect) },
+		Result:   r.result,
+		Assigned: r.assigned,
+	}
+}
+
+func perform(ctx context.Context, b Book, effect any) any {
+	s, ok := effect.(sweep)
+	if !ok {
+		return nil
+	}
+	l, err := b.Take(ctx, s.ID, s.Target)
+	if err != nil {
+		return listed{sweep: s, class: connector.ClassOf(err), message: err.Error()}
+	}
+	return listed{sweep: s, listing: l}
+}
+
+type reconciler struct{ targets map[string]Target }
+
+func (r reconciler) desired(tx *stream.Tx, rec stream.Record) error {
+	if rec.Value == nil {
+		rows.Delete(tx, rec.Key)
+		return nil
+	}
+	d, err := stream.Decode[event.Desired](tx, rec)
+	if err != nil {
+		return err
+	}
+	key := drift.Key(d.IdentityID, d.Target)
+	if key != rec.Key || d.IdentityID == "" || d.Target == "" {
+		return stream.Poison("key", fmt.Errorf("desired state of %q has the key %q; it must be identity_id|target", key, rec.Key))
+	}
+	row, _ := rows.Get(tx, key)
+	rows.Put(tx, key, row.Desired(d))
+	return nil
+}
+
+func (r reconciler) provisioned(tx *stream.Tx, rec stream.Record) error {
+	e, err := stream.Decode[event.ProvisionEvent](tx, rec)
+	if err != nil {
+		return err
+	}
+	r.noteOutage(tx, e)
+	if r.orphanRemoved(tx, e) || e.IdentityID == "" {
+		return nil
+	}
+	key := drift.Key(e.IdentityID, e.Target)
+	row, known := rows.Get(tx, key)
+	if !known && e.Version == 0 { // an orphan's: no person's account has version 0
+		return nil
+	}
+	row, settled := row.Provisioned(e)
+	if settled && len(row.Open) > 0 {
+		var events []event.DriftEvent
+		row, events = drift.Repaired(e.Target, row, tx.Now(), rec.ID())
+		r.emit(tx, events)
+	}
+	rows.Put(tx, key, row)
+	return nil
+}
+
+// orphanRemoved takes what the provisioner made of an orphan, if that is what the event is about.
+func (r reconciler) orphanRemoved(tx *stream.Tx, e event.ProvisionEvent) bool {
+	key := drift.OrphanKey(e.Target, e.Account)
+	open, stands := orphans.Get(tx, key)
+	if !stands || e.Version != 0 {
+		return false
+	}
+	switch e.Kind {
+	case event.ProvisionApplied, event.ProvisionUnchanged, event.ProvisionAdopted:
+		r.emit(tx, drift.OrphanRemoved(e.Target, open, e, tx.Now(), tx.Cause().ID()))
+		orphans.Delete(tx, key)
+	}
+	return true
+}
+
+// noteOutage watches for a target that fails and comes back: a sweep follows, for nobody knows what it went through.
+func (r reconciler) noteOutage(tx *stream.Tx, e event.ProvisionEvent) {
+	if _, known := r.targets[e.Target]; !known {
+		return
+	}
+	p, _ := plans.Get(tx, e.Target)
+	failing := e.Reason == string(connector.Transient) || e.Reason == string(connector.Ambiguous)
+	switch {
+	case e.Kind == event.ProvisionDeferred && failing && p.Down.IsZero():
+		p.Down = tx.Now()
+	case (e.Kind == event.ProvisionApplied || e.Kind == event.ProvisionUnchanged || e.Kind == event.ProvisionAdopted) && !p.Down.IsZero():
+		if tx.Now().Sub(p.Down) >= outageLeast {
+			tx.SetTimer(outageTimer+e.Target, tx.Now().Truncate(outageWait).Add(2*outageWait))
+		}
+		p.Down = time.Time{}
+	default:
+		return
+	}
+	plans.Put(tx, e.Target, p)
+}
+
+func (r reconciler) command(tx *stream.Tx, rec stream.Record) error {
+	c, err := stream.Decode[event.SweepCommand](tx, rec)
+	if err != nil {
+		return err
+	}
+	if c.ID == "" || c.Target == "" {
+		return stream.Poison("invalid", errors.New("sweep command without id or target"))
+	}
+	r.begin(tx, sweep{ID: c.ID, Target: c.Target, Reason: c.Reason})
+	return nil
+}
+
+func (r reconciler) begin(tx *stream.Tx, s sweep) {
+	if _, runs := sweeps.Get(tx, s.key()); runs {
+		return
+	}
+	sweeps.Put(tx, s.key(), s)
+	tx.Effect(s)
+}
+
+// timer begins a sweep that is due. Its id comes of the target and the time, so that all partitions share one listing.
+func (r reconciler) timer(tx *stream.Tx, name string) error {
+	kind, target, _ := strings.Cut(name, "/")
+	t, known := r.targets[target]
+	if !known {
+		return nil
+	}
+	if kind+"/" == outageTimer {
+		r.begin(tx, sweep{ID: sweepID(target, "outage", tx.Now().Truncate(outageWait)), Target: target, Reason: "outage"})
+		return nil
+	}
+	r.begin(tx, sweep{ID: sweepID(target, "schedule", slot(t, tx.Now())), Target: target, Reason: "schedule"})
+	r.schedule(tx, t)
+	return nil
+}
+
+func sweepID(target, reason string, at time.Time) string {
+	return event.DeriveID("sweep", 0, target, reason, at.UTC().Format(time.RFC3339Nano))
+}
+
+// slot is the beginning of the period that now is in. Periods are shifted by the target's name, so that targets are not
+// all listed at once.
+func slot(t Target, now time.Time) time.Time {
+	h := fnv.New32a()
+	h.Write([]byte(t.Name))
+	shift := time.Duration(h.Sum32()) % t.Every
+	return now.Add(-shift).Truncate(t.Every).Add(shift)
+}
+
+func (r reconciler) schedule(tx *stream.Tx, t Target) {
+	p, _ := plans.Get(tx, t.Name)
+	p.Next = slot(t, tx.Now()).Add(t.Every)
+	plans.Put(tx, t.Name, p)
+	tx.SetTimer(scheduleTimer+t.Name, p.Next)
+}
+
+// assigned lists again for sweeps that were under way, and brings the schedule in line with the target files.
+func (r reconciler) assigned(tx *stream.Tx) error {
+	for _, s := range sweeps.All(tx) {
+		tx.Effect(s)
+	}
+	for name, p := range plans.All(tx) {
+		if t, known := r.targets[name]; !known || t.Every == 0 {
+			tx.ClearTimer(scheduleTimer + name)
+			p.Next = time.Time{}
+			plans.Put(tx, name, p)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.targets)) {
+		t := r.targets[name]
+		p, _ := plans.Get(tx, name)
+		if t.Every > 0 && (p.Next.IsZero() || p.Next.After(tx.Now().Add(t.Every))) {
+			r.schedule(tx, t)
+		}
+	}
+	return nil
+}
+
+func (r reconciler) result(tx *stream.Tx, result any) error {
+	l, ok := result.(listed)
+	if !ok {
+		return fmt.Errorf("result of type %T", result)
+	}
+	if _, runs := sweeps.Get(tx, l.sweep.key()); !runs {
+		return nil
+	}
+	sweeps.Delete(tx, l.sweep.key())
+	s := drift.Sweep{ID: l.sweep.ID, Target: l.sweep.Target, Rules: r.targets[l.sweep.Target].Rules,
+		TellAll: l.sweep.Reason == "demand"}
+	if l.class != "" {
+		r.emit(tx, s.Failed(tx.Now(), tx.Cause().ID(), l.class, l.message))
+		return nil
+	}
+	r.compare(tx, s, l.listing)
+	return nil
+}
+
+func (r reconciler) compare(tx *stream.Tx, s drift.Sweep, l listing.Shared) {
+	p, _ := plans.Get(tx, s.Target)
+	s.Listing, s.Mine, s.Before = l.Listing, l.Of(tx.Partition()), p.Total
+	s.Rows, s.Orphans = map[string]drift.Row{}, map[string]drift.Open{}
+	for key, row := range rows.All(tx) {
+		if _, target, _ := strings.Cut(key, "|"); target == s.Target {
+			s.Rows[key] = row
+		}
+	}
+	for key, o := range orphans.All(tx) {
+		if strings.HasPrefix(key, s.Target+"|") {
+			s.Orphans[key] = o
+		}
+	}
+	done := s.Compare(tx.Now(), tx.Cause().ID())
+	for key, row := range done.Rows {
+		rows.Put(tx, key, row)
+	}
+	for key, o := range done.Orphans {
+		if o == nil {
+			orphans.Delete(tx, key)
+			continue
+		}
+		orphans.Put(tx, key, *o)
+	}
+	r.emit(tx, done.Events)
+	if !done.Broken {
+		p.Total = len(l.Objects)
+		plans.Put(tx, s.Target, p)
+	}
+}
+
+func (r reconciler) emit(tx *stream.Tx, events []event.DriftEvent) {
+	for _, e := range events {
+		key := string(e.IdentityID)
+		if key == "" {
+			key = e.Target
+		}
+		tx.Emit(event.DriftEvents, key, &e)
+	}
+}

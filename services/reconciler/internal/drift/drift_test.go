@@ -1,0 +1,280 @@
+package drift_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/event"
+	"joinery.internal/services/reconciler/internal/drift"
+)
+
+var began = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+var all = connector.Descriptor{Connector: "memory", ExternalID: true, Rename: true, List: true}
+
+func asIs(d connector.Desired) connector.Desired { return d }
+
+func row(id string, state event.AccountState) drift.Row {
+	return drift.Row{Want: &drift.Want{IdentityID: event.IdentityID(id), Target: "chat", Version: 2, State: state, AccountName: "name-" + id,
+		Attributes: map[string]string{"title": "Engineer"}, Entitlements: []string{"group/staff"}, Kinds: []string{"group"}},
+		Applied: 2, Account: "name-" + id, RemoteID: "r-" + id, State: state, Touched: began.Add(-time.Minute)}
+}
+
+func object(id string, enabled bool, entitlements ...string) connector.Object {
+	return connector.Object{Ref: connector.Ref{Account: "name-" + id, RemoteID: "r-" + id, ExternalID: id}, Enabled: enabled,
+		Attributes: map[string]string{"title": "Engineer"}, Entitlements: entitlements}
+}
+
+// sweep compares rows with objects; all belong to one partition.
+func sweep(rules drift.Rules, rows []drift.Row, objects ...connector.Object) drift.Sweep {
+	s := drift.Sweep{ID: "s1", Target: "chat", Rules: rules, Rows: map[string]drift.Row{}, Mine: objects, Listing: drift.NewListing(began, all, asIs, objects)}
+	for _, r := range rows {
+		s.Rows[drift.Key(r.Want.IdentityID, "chat")] = r
+	}
+	return s
+}
+
+// tell is the events in short.
+func tell(events []event.DriftEvent) string {
+	var out []string
+	for _, e := range events {
+		text := strings.TrimPrefix(string(e.Kind), "drift.")
+		for _, part := range []string{e.Class, e.Action, e.Account, strings.Join(e.Items, ","), e.Resolution} {
+			if part != "" {
+				text += " " + part
+			}
+		}
+		if e.Count > 0 {
+			text += fmt.Sprint(" ", e.Count)
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
+
+var repairAll = drift.Rules{drift.Missing: drift.Repair, drift.Attribute: drift.Repair, drift.Extra: drift.Remove, drift.Orphan: drift.Report, drift.Reenabled: drift.Repair}
+
+func TestEachDifferenceHasItsClass(t *testing.T) {
+	t.Parallel()
+	renamed, other := object("a", true, "group/staff"), object("a", true, "group/staff")
+	renamed.Account = "somebody"
+	other.Attributes = map[string]string{"title": "Boss", "note": "ours not"}
+	for _, c := range []struct {
+		name string
+		row  drift.Row
+		have []connector.Object
+		want string
+	}{
+		{"as wanted", row("a", event.AccountActive), []connector.Object{object("a", true, "group/staff", "licence/pro")}, "reported swept 1"},
+		{"no account", row("a", event.AccountActive), nil, "found missing repair name-a account; exception.opened drift repair name-a account; reported swept 1"},
+		{"no entitlement", row("a", event.AccountActive), []connector.Object{object("a", true)}, "found missing repair name-a group/staff; exception.opened drift repair name-a group/staff; reported swept 1"},
+		{"one too many", row("a", event.AccountActive), []connector.Object{object("a", true, "group/root", "group/staff")}, "found extra remove name-a group/root; exception.opened drift remove name-a group/root; reported swept 1"},
+		{"other value", row("a", event.AccountActive), []connector.Object{other}, "found attribute repair name-a title; exception.opened drift repair name-a title; reported swept 1"},
+		{"renamed", row("a", event.AccountActive), []connector.Object{renamed}, "found attribute repair somebody account; exception.opened drift repair somebody account; reported swept 1"},
+		{"disabled", row("a", event.AccountActive), []connector.Object{object("a", false, "group/staff")}, "found attribute repair name-a enabled; exception.opened drift repair name-a enabled; reported swept 1"},
+		{"enabled again", row("a", event.AccountDisabled), []connector.Object{object("a", true, "group/staff")}, "found reenabled repair name-a account; exception.opened drift repair name-a account; reported swept 1"},
+		{"there again", row("a", event.AccountAbsent), []connector.Object{object("a", false, "group/staff")}, "found extra remove name-a account; exception.opened drift remove name-a account; reported swept 1"},
+		{"rightly gone", row("a", event.AccountAbsent), nil, "reported swept 1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := sweep(repairAll, []drift.Row{c.row}, c.have...).Compare(began.Add(time.Second), "tick/0/1")
+			if text := tell(got.Events); text != c.want {
+				t.Errorf("got  %s\nwant %s", text, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsUnderWayOrWasTouchedSinceIsNotCompared(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*drift.Row){
+		"newer desired":  func(r *drift.Row) { r.Want.Version = 3 },
+		"in flight":      func(r *drift.Row) { r.Busy = true },
+		"touched since":  func(r *drift.Row) { r.Touched = began },
+		"nothing wanted": func(r *drift.Row) { r.Want = nil },
+	} {
+		r := row("a", event.AccountActive)
+		change(&r)
+		s := drift.Sweep{ID: "s1", Target: "chat", Rules: repairAll, Rows: map[string]drift.Row{"a|chat": r}, Listing: drift.NewListing(began, all, asIs, nil)}
+		if got := tell(s.Compare(began, "c").Events); got != "reported swept" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+func TestDriftStandsFromFoundToRepaired(t *testing.T) {
+	t.Parallel()
+	rules := drift.Rules{drift.Missing: drift.Repair, drift.Extra: drift.Report, drift.Attribute: drift.Adopt}
+	have := object("a", true, "group/root")
+	have.Attributes = nil
+	s := sweep(rules, []drift.Row{row("a", event.AccountActive)}, have)
+	first := s.Compare(began, "c1")
+	const found = "adopted attribute adopt name-a title; found extra report name-a group/root; exception.opened drift report name-a group/root; " +
+		"found missing repair name-a group/staff; exception.opened drift repair name-a group/staff; reported swept 1"
+	if got := tell(first.Events); got != found {
+		t.Errorf("first: %s", got)
+	}
+	s.Rows = first.Rows
+	second := s.Compare(began.Add(time.Hour), "c2")
+	if got := tell(second.Events); got != "found missing repair name-a group/staff; reported swept 1" {
+		t.Errorf("second: %s", got)
+	}
+	s.TellAll = true
+	const told = "adopted attribute adopt name-a title; found extra report name-a group/root; found missing repair name-a group/staff; reported swept 1"
+	if got := tell(s.Compare(began.Add(time.Hour), "c2").Events); got != told {
+		t.Errorf("on demand: %s", got)
+	}
+
+	r, settled := second.Rows["a|chat"].Provisioned(event.ProvisionEvent{Meta: event.Meta{Kind: event.ProvisionApplied, Account: "name-a"}, Version: 2,
+		RemoteID: "r-a", State: event.AccountActive, CallEnded: began.Add(time.Hour + time.Second)})
+	if !settled {
+		t.Fatal("applied, and not settled")
+	}
+	r, repaired := drift.Repaired("chat", r, began.Add(time.Hour+2*time.Second), "c3")
+	if got := tell(repaired); got != "repaired missing repair name-a group/staff; exception.resolved drift name-a reconcile" {
+		t.Errorf("repaired: %s", got)
+	}
+	if e := repaired[0]; !strings.HasSuffix(e.Message, "for 1h0m2s") {
+		t.Errorf("message: %s", e.Message)
+	}
+
+	s = sweep(rules, []drift.Row{r}, object("a", true, "group/staff")) // somebody has cleared up
+	s.Listing.Began = began.Add(2 * time.Hour)
+	if got := tell(s.Compare(began.Add(2*time.Hour), "c4").Events); got != "repaired extra report name-a group/root; exception.resolved drift name-a person; reported swept 1" {
+		t.Errorf("cleared: %s", got)
+	}
+}
+
+func TestOrphansAreReportedOnceAndClosedWhenTheyAreGone(t *testing.T) {
+	t.Parallel()
+	nobody := connector.Object{Ref: connector.Ref{Account: "Old.Hand", RemoteID: "r9"}, Enabled: true}
+	stranger := object("x", true)
+	wiped := object("a", true, "group/staff") // ours, but its owner was cleared
+	wiped.ExternalID = ""
+	s := sweep(repairAll, []drift.Row{row("a", event.AccountActive)}, nobody, stranger, wiped)
+	first := s.Compare(began, "c1")
+	got := tell(first.Events)
+	for _, want := range []string{"found orphan report Old.Hand account", "found orphan report name-x account", "found attribute repair name-a external_id"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q: %s", want, got)
+		}
+	}
+	if strings.Count(got, "found orphan") != 2 {
+		t.Errorf("orphans: %s", got)
+	}
+	s = sweep(repairAll, nil, stranger)
+	s.Orphans = map[string]drift.Open{}
+	for key, o := range first.Orphans {
+		s.Orphans[key] = *o
+	}
+	second := s.Compare(began.Add(time.Hour), "c2")
+	if got := tell(second.Events); got != "repaired orphan report old.hand account; exception.resolved drift old.hand person; reported swept" {
+		t.Errorf("second: %s", got)
+	}
+	if o, changed := second.Orphans["chat|old.hand"]; !changed || o != nil {
+		t.Errorf("orphans kept: %v", second.Orphans)
+	}
+}
+
+func TestAnOrphanToBeRemovedIsANudgeUntilItIsDisabled(t *testing.T) {
+	t.Parallel()
+	rules := drift.Rules{drift.Orphan: drift.Remove}
+	if got := tell(sweep(rules, nil, object("x", true)).Compare(began, "c").Events); !strings.HasPrefix(got, "found orphan remove name-x account") {
+		t.Errorf("enabled: %s", got)
+	}
+	if got := tell(sweep(rules, nil, object("x", false)).Compare(began, "c").Events); got != "reported swept" {
+		t.Errorf("disabled: %s", got)
+	}
+}
+
+func TestManyOrphansAtOnceAreNotRemoved(t *testing.T) {
+	t.Parallel()
+	var objects []connector.Object
+	for i := range 20 {
+		objects = append(objects, object(fmt.Sprint("x", i), true))
+	}
+	got := tell(sweep(drift.Rules{drift.Orphan: drift.Remove}, nil, objects...).Compare(began, "c").Events)
+	if !strings.HasPrefix(got, "guard.tripped;") || strings.Contains(got, "remove") || strings.Count(got, "found orphan report") != 20 {
+		t.Errorf("events: %s", got)
+	}
+}
+
+func TestAListingThatLacksHalfOfTheAccountsIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	rows := func(n int) (out []drift.Row) {
+		for i := range n {
+			out = append(out, row(fmt.Sprint("p", i), event.AccountActive))
+		}
+		return out
+	}
+	objects := func(n int) (out []connector.Object) {
+		for i := range n {
+			out = append(out, object(fmt.Sprint("p", i), true, "group/staff"))
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name               string
+		rows, have, before int
+		broken             bool
+	}{
+		{"all gone", 30, 0, 0, true},
+		{"most gone", 30, 14, 0, true},
+		{"half there", 30, 15, 0, false},
+		{"few lacking, though more than half", 10, 0, 0, false},
+		{"few in this partition, but the target shrank", 10, 4, 60, true},
+		{"the target shrank, but nothing is lacking", 4, 4, 60, false},
+	} {
+		s := sweep(repairAll, rows(c.rows), objects(c.have)...)
+		s.Before = c.before
+		got := s.Compare(began, "c")
+		if got.Broken != c.broken {
+			t.Errorf("%s: broken %t", c.name, got.Broken)
+		}
+		if c.broken && tell(got.Events) != "guard.tripped; reported failed" {
+			t.Errorf("%s: %s", c.name, tell(got.Events))
+		}
+	}
+}
+
+func TestATargetThatDoesNotKeepOwnersHasNoOrphansAndIsFoundByName(t *testing.T) {
+	t.Parallel()
+	have := object("a", true, "group/staff")
+	have.ExternalID, have.RemoteID = "", "name-a"
+	other := connector.Object{Ref: connector.Ref{Account: "other", RemoteID: "other"}}
+	s := sweep(repairAll, []drift.Row{row("a", event.AccountActive)}, have, other)
+	plain := all
+	plain.ExternalID = false
+	s.Listing = drift.NewListing(began, plain, asIs, []connector.Object{have, other})
+	if got := tell(s.Compare(began, "c").Events); got != "reported swept 1" {
+		t.Errorf("events: %s", got)
+	}
+}
+
+func TestOldRecordsChangeNothing(t *testing.T) {
+	t.Parallel()
+	r := row("a", event.AccountActive).Desired(event.Desired{IdentityID: "a", Target: "chat", Version: 1, State: event.AccountAbsent})
+	if r.Want.Version != 2 || r.Want.State != event.AccountActive {
+		t.Errorf("want: %+v", r.Want)
+	}
+}
+
+func TestEventsAreValidAndTheirIDsDiffer(t *testing.T) {
+	t.Parallel()
+	got := sweep(repairAll, []drift.Row{row("a", event.AccountActive), row("b", event.AccountDisabled)}, object("b", true), object("x", true)).Compare(began, "c").Events
+	ids := map[event.EventID]bool{}
+	for i := range got {
+		if err := got[i].Valid(); err != nil {
+			t.Error(err)
+		}
+		ids[got[i].EventID] = true
+	}
+	if len(ids) != len(got) || !slices.ContainsFunc(got, func(e event.DriftEvent) bool { return e.ExceptionID != "" }) {
+		t.Errorf("%d ids of %d events", len(ids), len(got))
+	}
+}

@@ -1,0 +1,169 @@
+package drift
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/event"
+)
+
+// Sweep is one comparison of a target, in one partition.
+type Sweep struct {
+	ID      string
+	Target  string
+	Rules   Rules
+	Rows    map[string]Row  // by Key: the partition's accounts in the target
+	Orphans map[string]Open // by OrphanKey: the partition's orphans in the target that stand
+	Listing *Listing
+	Mine    []connector.Object // of the listing: accounts that belong to the partition
+	Before  int                // accounts in the last good listing; 0: not known
+	TellAll bool               // what was told before is told again
+}
+
+// Settled is what a sweep led to. Everything in it is committed together.
+type Settled struct {
+	Rows    map[string]Row   // that changed
+	Orphans map[string]*Open // that changed; nil: it is no more
+	Events  []event.DriftEvent
+	Broken  bool // the listing was not believed: nothing was compared
+}
+
+// A listing is broken if it lacks more accounts than brokenMin that should be there and more than half of them; or if
+// it lacks more than half of the partition's, however few, and the target as a whole shrank in that way.
+const brokenMin = 10
+
+// orphansMost bounds how many orphans are disabled by one sweep of one partition, unless they are few of many.
+const orphansMost = 10
+
+// Compare finds what differs, says what is done about it, and closes what differs no more.
+func (s Sweep) Compare(now time.Time, cause string) Settled {
+	t := teller{sweep: s, now: now, cause: cause}
+	compared, missing, expected := s.count()
+	if s.broken(missing, expected) {
+		t.guard("broken_listing", fmt.Sprintf("the listing lacks %d of %d accounts: nothing is repaired after it", missing, expected))
+		t.failed("broken_listing", "the listing lacks more than half of what should be there; look at the target, then reconcile again")
+		return Settled{Events: t.events, Broken: true}
+	}
+	out := Settled{Rows: map[string]Row{}, Orphans: map[string]*Open{}}
+	for _, key := range slices.Sorted(maps.Keys(s.Rows)) {
+		r := s.Rows[key]
+		if !r.comparable(s.Listing.Began) {
+			continue
+		}
+		open := t.settle(subject{identity: r.Want.IdentityID, account: r.Account, policy: r.Want.Policy, version: r.Want.Version}, r.Open,
+			differences(r, s.have(r), s.Listing))
+		if !slices.EqualFunc(open, r.Open, sameOpen) {
+			r.Open = open
+			out.Rows[key] = r
+		}
+	}
+	s.orphans(&t, out.Orphans)
+	t.swept(compared)
+	out.Events = t.events
+	return out
+}
+
+// Failed is the end of a sweep whose listing could not be had.
+func (s Sweep) Failed(now time.Time, cause string, class connector.Class, message string) []event.DriftEvent {
+	t := teller{sweep: s, now: now, cause: cause}
+	t.failed(string(class), message)
+	return t.events
+}
+
+func (s Sweep) have(r Row) *connector.Object {
+	ref := r.desired().Ref()
+	if !s.Listing.Descriptor.ExternalID {
+		ref.ExternalID = ""
+	}
+	return s.Listing.find(ref)
+}
+
+func (s Sweep) count() (compared, missing, expected int) {
+	for _, r := range s.Rows {
+		if !r.comparable(s.Listing.Began) {
+			continue
+		}
+		compared++
+		if r.Want.State != event.AccountAbsent {
+			expected++
+		}
+		if lacks(r, s.have(r)) {
+			missing++
+		}
+	}
+	return compared, missing, expected
+}
+
+func (s Sweep) broken(missing, expected int) bool {
+	shrunk := s.Before - len(s.Listing.Objects)
+	return missing*2 > expected && (missing > brokenMin || (shrunk > brokenMin && shrunk*2 > s.Before))
+}
+
+// orphans finds accounts of the partition that no row is about. A target that does not keep whose an account is cannot
+// have orphans that are told from accounts of other partitions.
+func (s Sweep) orphans(t *teller, changed map[string]*Open) {
+	found := map[string]connector.Object{}
+	claimed := s.claimed()
+	for _, o := range s.Mine {
+		_, known := s.Rows[Key(event.IdentityID(o.ExternalID), s.Target)]
+		removed := s.Rules.of(Orphan) == Remove && !o.Enabled
+		if !known && !removed && s.Listing.Descriptor.ExternalID && !claimed[o.RemoteID] {
+			found[OrphanKey(s.Target, o.Account)] = o
+		}
+	}
+	if s.Rules.of(Orphan) == Remove && len(found) > orphansMost && len(found)*10 > len(s.Mine) {
+		t.guard("mass_orphans", fmt.Sprintf("%d of %d accounts belong to nobody: they are reported and not disabled", len(found), len(s.Mine)))
+		t.sweep.Rules = maps.Clone(s.Rules)
+		t.sweep.Rules[Orphan] = Report
+	}
+	keys := slices.Sorted(maps.Keys(found))
+	for key := range s.Orphans {
+		if _, still := found[key]; !still {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		s.orphan(t, changed, key, found)
+	}
+}
+
+func (s Sweep) orphan(t *teller, changed map[string]*Open, key string, found map[string]connector.Object) {
+	var before []Open
+	if open, stands := s.Orphans[key]; stands {
+		before = []Open{open}
+	}
+	var findings []Finding
+	o, there := found[key]
+	_, name, _ := strings.Cut(key, "|")
+	if there {
+		name = o.Account
+		findings = []Finding{{Class: Orphan, Account: name, Items: []string{wholeAccount}}}
+	}
+	open := t.settle(subject{identity: event.IdentityID(o.ExternalID), account: name}, before, findings)
+	switch {
+	case len(open) == 0:
+		changed[key] = nil
+	case !slices.EqualFunc(open, before, sameOpen):
+		changed[key] = &open[0]
+	}
+}
+
+// claimed is the remote ids of accounts that a row has, whatever owner the target notes.
+func (s Sweep) claimed() map[string]bool {
+	ids := map[string]bool{}
+	for _, r := range s.Rows {
+		if r.RemoteID != "" {
+			ids[r.RemoteID] = true
+		}
+	}
+	return ids
+}
+
+func sameOpen(a, b Open) bool {
+	return a.Class == b.Class && a.Action == b.Action && a.Event == b.Event && slices.Equal(a.Items, b.Items)
+}

@@ -1,0 +1,122 @@
+package listing_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/memory"
+	"joinery.internal/services/reconciler/internal/shell/listing"
+)
+
+type machine struct{}
+
+func (machine) Now() time.Time { return time.Now() }
+
+func six(context.Context) (int32, error) { return 6, nil }
+
+// counted counts the lists begun.
+type counted struct {
+	*memory.Target
+	lists *atomic.Int32
+}
+
+func (c counted) List(ctx context.Context, req connector.ListRequest) (connector.Page, error) {
+	if req.Token == "" {
+		c.lists.Add(1)
+	}
+	return c.Target.List(ctx, req)
+}
+
+func newBook(t *memory.Target) (*listing.Book, *atomic.Int32) {
+	lists := &atomic.Int32{}
+	source := listing.Source{Open: func() (connector.Connector, error) { return counted{t, lists}, nil }, Timeout: time.Minute}
+	return listing.New(map[string]listing.Source{"chat": source}, machine{}, six), lists
+}
+
+func TestAllPartitionsShareOneListingAndEachAccountBelongsToOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		for i := range 500 {
+			target.Put(connector.Object{Ref: connector.Ref{Account: fmt.Sprint("a", i), ExternalID: fmt.Sprint("id-", i%400)}})
+		}
+		target.SetLatency(time.Second)
+		b, lists := newBook(target)
+		defer b.Close()
+		var wg sync.WaitGroup
+		var total atomic.Int32
+		for p := range int32(6) {
+			wg.Go(func() {
+				l, err := b.Take(t.Context(), "s1", "chat")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				total.Add(int32(len(l.Of(p))))
+			})
+		}
+		wg.Wait()
+		if lists.Load() != 1 || total.Load() != 500 {
+			t.Errorf("%d listings, %d accounts", lists.Load(), total.Load())
+		}
+		if _, err := b.Take(t.Context(), "s2", "chat"); err != nil || lists.Load() != 2 {
+			t.Errorf("another sweep: %v, %d listings", err, lists.Load())
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := b.Take(t.Context(), "s1", "chat"); err != nil || lists.Load() != 3 {
+			t.Errorf("the listing was kept: %v, %d listings", err, lists.Load())
+		}
+	})
+}
+
+func TestAListingCutOffWithItsPartitionIsMadeAgainForTheOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		target.SetLatency(10 * time.Second)
+		b, _ := newBook(target)
+		defer b.Close()
+		ctx, lose := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := b.Take(ctx, "s1", "chat"); err == nil {
+				t.Error("a listing of a lost partition")
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			if _, err := b.Take(t.Context(), "s1", "chat"); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		lose()
+		wg.Wait()
+	})
+}
+
+func TestWhatCannotBeListedSaysWhy(t *testing.T) {
+	t.Parallel()
+	target := memory.NewTarget()
+	b, _ := newBook(target)
+	defer b.Close()
+	if _, err := b.Take(t.Context(), "s1", "crm"); connector.ClassOf(err) != connector.Invalid || !errors.Is(err, listing.ErrUnknown) {
+		t.Errorf("unknown target: %v", err)
+	}
+	target.FailNext(1, memory.Fault{Class: connector.Denied})
+	if _, err := b.Take(t.Context(), "s2", "chat"); connector.ClassOf(err) != connector.Denied {
+		t.Errorf("denied: %v", err)
+	}
+	mute := listing.New(map[string]listing.Source{"chat": {Open: func() (connector.Connector, error) { return struct{ connector.Connector }{target}, nil }}}, machine{}, six)
+	defer mute.Close()
+	if _, err := mute.Take(t.Context(), "s3", "chat"); connector.ClassOf(err) != connector.Unsupported {
+		t.Errorf("no lister: %v", err)
+	}
+}
