@@ -39,7 +39,7 @@ type SweepCommand struct {
 type DriftEvent struct {
 	Meta      `avro:",inline"`
 	SweepID   string   `avro:"sweep_id"`
-	Class     string   `avro:"class"`  // missing, extra, attribute, reenabled, orphan; swept for a sweep's end
+	Drift     string   `avro:"drift"`  // missing, extra, attribute, reenabled, orphan; swept for a sweep's end
 	Action    string   `avro:"action"` // repair, remove, adopt, report
 	Items     []string `avro:"items"`  // attribute names or entitlements concerned, sorted
 	Version   int64    `avro:"version"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -46,6 +47,8 @@ func checkTopics(ctx context.Context, t Topology, o Options) (int32, error) {
 	for _, name := range names {
 		d, ok := details[name]
 		switch {
+		case ok && d.Err != nil && !errors.Is(d.Err, kerr.UnknownTopicOrPartition): // a broker that has just started: ask again
+			return 0, fmt.Errorf("describe topic %s: %w", name, d.Err)
 		case !ok || d.Err != nil || len(d.Partitions) == 0:
 			unfit.Faults = append(unfit.Faults, "topic "+name+" is missing")
 		case n > 0 && len(d.Partitions) != n:
@@ -81,23 +84,28 @@ func checkCompacted(ctx context.Context, adm *kadm.Client, unfit *UnfitError, to
 	return nil
 }
 
+// checkTransactions asks any broker: a finalized feature is the cluster's, and one broker may be down.
 func checkTransactions(ctx context.Context, adm *kadm.Client) error {
 	versions, err := adm.ApiVersions(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the cluster for its versions: %w", err)
 	}
-	var faults []error
+	faults, answered := []error{errors.New("no broker answered")}, false
 	for _, broker := range versions {
 		if broker.Err != nil {
 			faults = append(faults, broker.Err)
 			continue
 		}
+		answered = true
 		if level := transactionVersion(broker); level < 2 {
 			return &UnfitError{Faults: []string{fmt.Sprintf("the cluster's transaction.version is %d and must be 2 (Kafka 4.0 or newer): before it a delayed "+
 				"EndTxn may commit a later transaction", level)}}
 		}
 	}
-	return errors.Join(faults...)
+	if !answered {
+		return fmt.Errorf("ask the cluster for its versions: %w", errors.Join(faults...))
+	}
+	return nil
 }
 
 // transactionVersion is the finalized level of the feature; a cluster that does not know it is at 0.

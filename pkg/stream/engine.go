@@ -14,10 +14,11 @@ import (
 // engine runs handlers and holds the state they see. It knows nothing of Kafka: a session (or a test) feeds it
 // records, publishes what it staged, and tells it whether that was committed.
 //
-// All methods but deliver are called by one goroutine at a time.
+// All its methods are called by one goroutine at a time; partition.deliver may be called by any.
 type engine struct {
 	topo    Topology
 	codec   Codec
+	ticks   event.Topic
 	inputs  map[event.Topic]Input
 	outputs map[event.Topic]Output
 	nparts  int32
@@ -30,8 +31,9 @@ type partition struct {
 	eng      *engine
 	live     map[string][]byte // committed state: table/key -> value
 	timers   timerQueue        // derived from the timer table of live
-	now      time.Time         // never goes back
+	now      time.Time         // of the last committed transaction; never goes back
 	assigned bool              // Assigned has run and committed
+	retries  int               // transactions in a row that a handler asked to try again
 
 	ctx context.Context // ends when the partition is lost: the parent of its effects
 
@@ -45,13 +47,18 @@ type effect struct {
 	v    any
 }
 
-const timerTable = "\x00timer/"
+// Keys of the runtime's own in a partition's state. No table can have them: its keys begin with the table's name.
+const (
+	timerTable = "\x00timer/" // + key: when it is due
+	chainTable = "\x00chain/" // + topic: sequence and hash of the last record
+	clockKey   = "\x00now"    // the partition's time
+)
 
 // timersPerTick bounds what one tick fires, so that a transaction stays small when a year of timers falls due.
 const timersPerTick = 500
 
 func newEngine(topo Topology, codec Codec, nparts int32) *engine {
-	e := &engine{topo: topo, codec: codec, nparts: nparts, parts: map[int32]*partition{},
+	e := &engine{topo: topo, codec: codec, ticks: event.Topic(tickTopic(topo.Name)), nparts: nparts, parts: map[int32]*partition{},
 		inputs: map[event.Topic]Input{}, outputs: map[event.Topic]Output{event.DeadLetters: {Topic: event.DeadLetters}}}
 	for _, in := range topo.Inputs {
 		e.inputs[in.Topic] = in
@@ -66,12 +73,18 @@ func newEngine(topo Topology, codec Codec, nparts int32) *engine {
 func (e *engine) take(ctx context.Context, id int32, live map[string][]byte) error {
 	p := &partition{id: id, eng: e, live: live, ctx: ctx}
 	for k, v := range live {
-		if key, ok := strings.CutPrefix(k, timerTable); ok {
-			at, err := parseTimer(v)
-			if err != nil {
-				return fmt.Errorf("restore timer %s of partition %d: %w", key, id, err)
-			}
+		key, isTimer := strings.CutPrefix(k, timerTable)
+		if !isTimer && k != clockKey {
+			continue
+		}
+		at, err := parseTime(v)
+		switch {
+		case err != nil:
+			return fmt.Errorf("restore time %q of partition %d: %w", key, id, err)
+		case isTimer:
 			p.timers.set(key, at)
+		default:
+			p.now = at
 		}
 	}
 	e.parts[id] = p
@@ -88,56 +101,70 @@ func (p *partition) deliver(result any) {
 	p.mu.Unlock()
 }
 
-// handle runs what one record means and stages what follows. An error means: stage nothing of this transaction,
+// errStranger says that a record came of a partition whose state is not here. Its offset must not be committed.
+var errStranger = errors.New("the partition is not assigned")
+
+// handle runs what one record means and stages what follows. An error means: commit nothing of this transaction,
 // abort, try again.
 func (e *engine) handle(s *staged, r Record, at time.Time) error {
-	p := e.parts[r.Partition]
-	if p == nil {
-		return fmt.Errorf("record %s of a partition that is not assigned", r.ID())
+	sh := s.of(r.Partition)
+	if sh == nil {
+		return fmt.Errorf("handle %s: %w", r.ID(), errStranger)
 	}
-	if at.After(p.now) {
-		p.now = at
+	if at = at.Truncate(time.Microsecond); at.After(sh.now) { // as it is kept
+		sh.now = at
 	}
-	if err := e.assigned(s, p, r); err != nil {
+	if err := e.assigned(s, sh, r); err != nil {
 		return err
 	}
-	if string(r.Topic) == tickTopic(e.topo.Name) {
-		return e.tick(s, p, r)
+	if r.Topic == e.ticks {
+		return e.tick(s, sh, r)
 	}
 	in, ok := e.inputs[r.Topic]
 	if !ok {
 		return fmt.Errorf("record %s of a topic that is not an input", r.ID())
 	}
 	s.consumed++
-	return e.call(s, p, r, func(tx *Tx) error { return in.Handle(tx, r) })
+	return e.call(s, sh, r, func(tx *Tx) error { return in.Handle(tx, r) })
 }
 
-// assigned runs the topology's Assigned before anything else of a partition newly taken.
-func (e *engine) assigned(s *staged, p *partition, r Record) error {
-	if p.assigned || s.opened[p.id] {
+// assigned runs the topology's Assigned before anything else of a partition newly taken. The record is not to blame
+// for its faults: poison here means try again.
+func (e *engine) assigned(s *staged, sh *share, r Record) error {
+	if sh.opened {
 		return nil
 	}
-	s.opened[p.id] = true
+	sh.opened = true
 	if e.topo.Assigned == nil {
 		return nil
 	}
-	return e.call(s, p, r, e.topo.Assigned)
+	return e.call(s, sh, r, func(tx *Tx) error { return blameless("Assigned", e.topo.Assigned(tx)) })
+}
+
+// blameless strips an error of its poison: the call was not about the record that occasioned it.
+func blameless(call string, err error) error {
+	var poison *PoisonError
+	if errors.As(err, &poison) {
+		return fmt.Errorf("%s of a partition returned poison, which only a record can be: %s", call, poison.Error())
+	}
+	return err
 }
 
 // tick fires due timers and hands over results of effects.
-func (e *engine) tick(s *staged, p *partition, r Record) error {
-	results := p.takeResults()
-	s.results[p] = append(s.results[p], results...)
+func (e *engine) tick(s *staged, sh *share, r Record) error {
+	sh.ticked = true
+	results := sh.part.takeResults()
+	sh.results = append(sh.results, results...)
 	for _, result := range results {
-		if err := e.call(s, p, r, func(tx *Tx) error { return e.topo.Result(tx, result) }); err != nil {
+		if err := e.call(s, sh, r, func(tx *Tx) error { return e.topo.Result(tx, result) }); err != nil {
 			return err
 		}
 	}
-	fired, err := e.fireTimers(s, p, r)
+	fired, err := e.fireTimers(s, sh, r)
 	if err != nil || fired || len(results) > 0 || e.topo.Idle == nil {
 		return err
 	}
-	return e.call(s, p, r, e.topo.Idle)
+	return e.call(s, sh, r, func(tx *Tx) error { return blameless("Idle", e.topo.Idle(tx)) })
 }
 
 func (p *partition) takeResults() []any {
@@ -148,20 +175,20 @@ func (p *partition) takeResults() []any {
 	return results
 }
 
-func (e *engine) fireTimers(s *staged, p *partition, r Record) (fired bool, err error) {
+func (e *engine) fireTimers(s *staged, sh *share, r Record) (fired bool, err error) {
 	for n := 0; n < timersPerTick; {
-		t, ok := p.timers.popDue(p.now)
+		t, ok := sh.part.timers.popDue(sh.now)
 		if !ok {
 			break
 		}
-		s.popped[p] = append(s.popped[p], t)
-		if !s.timerStands(p, t) { // replaced or cleared earlier in this transaction
+		sh.popped = append(sh.popped, t)
+		if !sh.timerStands(t) { // replaced or cleared earlier in this transaction
 			continue
 		}
 		n++
-		s.put(p, timerTable+t.key, nil) // before the call, and kept: a timer that poisons does not fire for ever
-		s.keep(p)
-		if err := e.call(s, p, r, func(tx *Tx) error { return e.topo.Timer(tx, t.key) }); err != nil {
+		sh.put(timerTable+t.key, nil) // before the call, and kept: a timer that poisons does not fire for ever
+		sh.keep()
+		if err := e.call(s, sh, r, func(tx *Tx) error { return e.topo.Timer(tx, t.key) }); err != nil {
 			return true, err
 		}
 		fired = true
@@ -171,8 +198,8 @@ func (e *engine) fireTimers(s *staged, p *partition, r Record) (fired bool, err 
 
 // call runs one handler. What it staged counts only if it succeeds; if the record is poison, a dead letter stands
 // in its place.
-func (e *engine) call(s *staged, p *partition, r Record, f func(*Tx) error) error {
-	tx := &Tx{part: p, out: s, now: p.now, cause: r}
+func (e *engine) call(s *staged, sh *share, r Record, f func(*Tx) error) error {
+	tx := &Tx{share: sh, out: s, cause: r}
 	mark := s.mark()
 	err := f(tx)
 	if err == nil {
@@ -181,39 +208,33 @@ func (e *engine) call(s *staged, p *partition, r Record, f func(*Tx) error) erro
 	var poison *PoisonError
 	switch {
 	case err == nil:
-		s.keep(p)
+		sh.keep()
 		return nil
 	case !errors.As(err, &poison):
-		s.rollback(mark)
+		s.rollback(sh, mark)
 		return fmt.Errorf("handle %s: %w", r.ID(), err)
 	}
-	s.rollback(mark)
-	tx = &Tx{part: p, out: s, now: p.now, cause: r}
-	tx.Emit(event.DeadLetters, r.Key, deadLetter(e.topo.Name, tx.now, r, poison))
+	s.rollback(sh, mark)
+	tx = &Tx{share: sh, out: s, cause: r}
+	tx.Emit(event.DeadLetters, r.Key, deadLetter(e.topo.Name, sh.now, r, s.poisoned[r.place()], poison))
 	if tx.err != nil {
-		s.rollback(mark)
+		s.rollback(sh, mark)
 		return fmt.Errorf("dead-letter %s: %w", r.ID(), tx.err)
 	}
+	s.poisoned[r.place()]++
 	s.poison++
-	s.keep(p)
+	sh.keep()
 	return nil
 }
 
 // commit folds what was staged into the live state and returns the effects to start.
 func (e *engine) commit(s *staged) []effect {
-	for id, puts := range s.overlay {
-		p := e.parts[id]
-		if p == nil { // lost since; the next owner restores it
-			continue
-		}
-		for k, v := range puts {
+	for _, sh := range s.shares {
+		p := sh.part
+		for k, v := range sh.overlay {
 			p.fold(k, v)
 		}
-	}
-	for id := range s.opened {
-		if p := e.parts[id]; p != nil {
-			p.assigned = true
-		}
+		p.now, p.assigned, p.retries = sh.now, true, 0
 	}
 	return s.effects
 }
@@ -229,7 +250,7 @@ func (p *partition) fold(k string, v []byte) {
 	}
 	p.live[k] = v
 	if isTimer {
-		at, err := parseTimer(v)
+		at, err := parseTime(v)
 		if err != nil {
 			panic("stream: timer staged in a form of its own: " + err.Error())
 		}
@@ -239,13 +260,12 @@ func (p *partition) fold(k string, v []byte) {
 
 // abort takes back what the transaction had taken from memory: results and timers wait for the next tick.
 func (e *engine) abort(s *staged) {
-	for p, results := range s.results {
+	for _, sh := range s.shares {
+		p := sh.part
 		p.mu.Lock()
-		p.results = append(results, p.results...)
+		p.results = append(sh.results, p.results...)
 		p.mu.Unlock()
-	}
-	for p, timers := range s.popped {
-		for _, t := range timers {
+		for _, t := range sh.popped {
 			p.timers.set(t.key, t.at)
 		}
 	}

@@ -2,8 +2,11 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"joinery.internal/pkg/event"
@@ -31,19 +34,13 @@ func Follow(ctx context.Context, o Options, apply func(Record) error, topics ...
 		return nil, fmt.Errorf("open client to follow %v: %w", topics, err)
 	}
 	f := &Follower{client: cl, done: make(chan struct{})}
-	left, err := unreadTopics(ctx, cl, names)
-	if err != nil {
+	if err := f.catchUp(ctx, apply, names); err != nil {
 		cl.Close()
 		return nil, fmt.Errorf("follow %v: %w", topics, err)
 	}
-	for len(left) > 0 {
-		if err := f.poll(ctx, apply, left); err != nil {
-			cl.Close()
-			return nil, fmt.Errorf("follow %v: %w", topics, err)
-		}
-	}
-	go func() {
+	go func() { // ends with ctx, Close, or a fault; Close waits for it
 		defer close(f.done)
+		defer cl.Close()
 		for f.err == nil {
 			f.err = f.poll(ctx, apply, nil)
 		}
@@ -51,44 +48,55 @@ func Follow(ctx context.Context, o Options, apply func(Record) error, topics ...
 	return f, nil
 }
 
-type place struct {
+// where is one partition of one topic.
+type where struct {
 	topic     string
 	partition int32
 }
 
-func unreadTopics(ctx context.Context, cl *kgo.Client, topics []string) (map[place]int64, error) {
-	left := map[place]int64{}
+// catchUp reads what was there when it was called.
+func (f *Follower) catchUp(ctx context.Context, apply func(Record) error, topics []string) error {
+	adm := kadm.NewClient(f.client)
+	left := map[where]int64{}
 	for _, topic := range topics {
-		byPartition, err := unread(ctx, cl, topic, nil)
+		byPartition, err := unread(ctx, adm, adm.ListCommittedOffsets, topic, nil)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", topic, err)
+			return fmt.Errorf("%s: %w", topic, err)
 		}
 		for p, end := range byPartition {
-			left[place{topic, p}] = end
+			left[where{topic, p}] = end
 		}
 	}
-	return left, nil
+	for len(left) > 0 {
+		if err := f.poll(ctx, apply, left); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (f *Follower) poll(ctx context.Context, apply func(Record) error, left map[place]int64) (err error) {
+func (f *Follower) poll(ctx context.Context, apply func(Record) error, left map[where]int64) (err error) {
 	fetches := f.client.PollFetches(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
-	}
-	if fetches.IsClientClosed() {
-		return kgo.ErrClientClosed
-	}
-	if err := fetchError(fetches); err != nil {
-		return err
 	}
 	fetches.EachRecord(func(r *kgo.Record) {
 		if err == nil && !r.Attrs.IsControl() {
 			err = apply(record(r))
 		}
-		if end, ok := left[place{r.Topic, r.Partition}]; ok && r.Offset+1 >= end {
-			delete(left, place{r.Topic, r.Partition})
+		if end, ok := left[where{r.Topic, r.Partition}]; ok && r.Offset+1 >= end {
+			delete(left, where{r.Topic, r.Partition})
 		}
 	})
+	if err != nil {
+		return err
+	}
+	err = fetchError(fetches)
+	var loss *kgo.ErrDataLoss
+	if kerr.IsRetriable(err) || errors.As(err, &loss) { // the client goes on by itself: the view outlives brokers
+		pause(ctx, minBackoff)
+		return nil
+	}
 	return err
 }
 

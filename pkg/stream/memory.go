@@ -2,8 +2,8 @@ package stream
 
 import (
 	"context"
+	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -110,7 +110,7 @@ func (m *Memory) Perform(ctx context.Context) error {
 }
 
 func (m *Memory) feed(r Record) error {
-	place := string(r.Topic) + "/" + string(rune('0'+r.Partition))
+	place := fmt.Sprintf("%s/%d", r.Topic, r.Partition)
 	r.Offset = m.offsets[place]
 	tx := m.eng.begin()
 	if err := m.eng.handle(tx, r, m.now); err != nil {
@@ -119,17 +119,11 @@ func (m *Memory) feed(r Record) error {
 	}
 	m.offsets[place]++
 	m.Log = append(m.Log, tx.records...)
-	for id, puts := range tx.overlay {
-		if m.states[id] == nil {
-			m.states[id] = map[string][]byte{}
+	for _, r := range tx.changelog() {
+		if m.states[r.Partition] == nil {
+			m.states[r.Partition] = map[string][]byte{}
 		}
-		for _, k := range slices.Sorted(maps.Keys(puts)) {
-			if puts[k] == nil {
-				delete(m.states[id], k)
-			} else {
-				m.states[id][k] = puts[k]
-			}
-		}
+		applyChange(m.states[r.Partition], r)
 	}
 	m.effects = append(m.effects, m.eng.commit(tx)...)
 	return nil

@@ -22,9 +22,12 @@ type Options struct {
 
 	MaxBatch       int           // input records a transaction takes at most. Default 2000
 	TickEvery      time.Duration // between ticks of an idle partition. Default 1 s
+	MaxEffects     int           // effects running at a time; at this many the inputs wait until half have ended. Default 20,000
 	SessionTimeout time.Duration // until the group gives up a silent instance. Default 20 s; the transaction timeout is half
 
 	Dialer []kgo.Opt // extra client options: TLS, SASL, a test's network
+
+	failpoint func(s *session, point string) error // of tests: ends the session where it returns an error
 }
 
 type machineClock struct{}
@@ -43,6 +46,9 @@ func (o *Options) defaults() {
 	}
 	if o.MaxBatch == 0 {
 		o.MaxBatch = 2000
+	}
+	if o.MaxEffects == 0 {
+		o.MaxEffects = 20_000
 	}
 	if o.TickEvery == 0 {
 		o.TickEvery = time.Second

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -10,50 +11,58 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// restoreStall is how long a restore may make no progress before it counts as failed.
+// restoreStall is how much longer than a transaction may stay open a restore may make no progress: brokers look for
+// transactions to time out every 10 s.
 const restoreStall = 20 * time.Second
 
-// restore reads the changelog of each partition from its start to its last stable offset, committed records only.
-// The instance was fenced before it joined, so no transaction of an earlier owner can still end beyond that point
-// with the same offsets.
+// restore reads the changelog of each partition from its start to its end as it is now, committed records only.
+//
+// To the end, not only to the last stable offset: a transaction that is open now, or whose markers are still on their
+// way, may have committed the very offsets this member will start from. All its records are before the end, for
+// offsets are committed after them, and by a member of an older generation not any more. Offsets are fetched after
+// this, and wait for pending ones too.
 func restore(ctx context.Context, topic string, ids []int32, o Options) (map[int32]map[string][]byte, error) {
 	states := map[int32]map[string][]byte{}
 	for _, id := range ids {
 		states[id] = map[string][]byte{}
 	}
-	err := readCommitted(ctx, topic, ids, o, func(r *kgo.Record) error {
-		if r.Value == nil {
-			delete(states[r.Partition], string(r.Key))
-		} else {
-			states[r.Partition][string(r.Key)] = r.Value
-		}
-		return nil
-	})
+	err := readCommitted(ctx, topic, ids, o, func(r *kgo.Record) { applyChange(states[r.Partition], r) })
 	if err != nil {
 		return nil, fmt.Errorf("restore %s: %w", topic, err)
 	}
 	return states, nil
 }
 
-// readCommitted calls each with every committed record of the partitions, from the start to the last stable offset as
-// it is now. Control records are kept while reading: the tail of a log may hold nothing else.
-func readCommitted(ctx context.Context, topic string, ids []int32, o Options, each func(*kgo.Record) error) error {
+// applyChange does to a state what a record of its changelog says. The value is copied: it is part of a whole fetch.
+func applyChange(state map[string][]byte, r *kgo.Record) {
+	if r.Value == nil {
+		delete(state, string(r.Key))
+	} else {
+		state[string(r.Key)] = bytes.Clone(r.Value)
+	}
+}
+
+// readCommitted calls each with every committed record of the partitions, from the start to the end as it is now.
+// Control records are kept while reading: the tail of a log may hold nothing else.
+func readCommitted(ctx context.Context, topic string, ids []int32, o Options, each func(*kgo.Record)) error {
 	offsets := map[int32]kgo.Offset{}
 	for _, id := range ids {
 		offsets[id] = kgo.NewOffset().AtStart()
 	}
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(o.Seeds...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // compaction may move the start while we read
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.FetchMaxWait(100 * time.Millisecond)}, o.Dialer...)...)
 	if err != nil {
 		return fmt.Errorf("open client: %w", err)
 	}
 	defer cl.Close()
-	left, err := unread(ctx, cl, topic, ids)
+	adm := kadm.NewClient(cl)
+	left, err := unread(ctx, adm, adm.ListEndOffsets, topic, ids)
 	if err != nil {
 		return err
 	}
 	for len(left) > 0 {
-		stall, cancel := context.WithTimeout(ctx, restoreStall)
+		stall, cancel := context.WithTimeout(ctx, restoreStall+o.SessionTimeout)
 		fetches := cl.PollFetches(stall)
 		err := stall.Err()
 		cancel()
@@ -64,23 +73,19 @@ func readCommitted(ctx context.Context, topic string, ids []int32, o Options, ea
 			return err
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			if err == nil && !r.Attrs.IsControl() {
-				err = each(r)
+			if !r.Attrs.IsControl() {
+				each(r)
 			}
 			if end, ok := left[r.Partition]; ok && r.Offset+1 >= end {
 				delete(left, r.Partition)
 			}
 		})
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-// unread gives the last stable offset of each of the partitions (nil: all) that holds anything.
-func unread(ctx context.Context, cl *kgo.Client, topic string, ids []int32) (map[int32]int64, error) {
-	adm := kadm.NewClient(cl)
+// unread gives the end of each of the partitions (nil: all) that holds anything.
+func unread(ctx context.Context, adm *kadm.Client, list func(context.Context, ...string) (kadm.ListedOffsets, error), topic string, ids []int32) (map[int32]int64, error) {
 	starts, err := adm.ListStartOffsets(ctx, topic)
 	if err == nil {
 		err = starts.Error()
@@ -88,12 +93,12 @@ func unread(ctx context.Context, cl *kgo.Client, topic string, ids []int32) (map
 	if err != nil {
 		return nil, fmt.Errorf("list start offsets: %w", err)
 	}
-	ends, err := adm.ListCommittedOffsets(ctx, topic)
+	ends, err := list(ctx, topic)
 	if err == nil {
 		err = ends.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list stable offsets: %w", err)
+		return nil, fmt.Errorf("list end offsets: %w", err)
 	}
 	left := map[int32]int64{}
 	ends.Each(func(end kadm.ListedOffset) {

@@ -2,12 +2,12 @@ package stream
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -60,20 +60,25 @@ const (
 //	revoked  -> drop             commit -> fold, start effects   -> deliver, ask   -> produce a tick
 //
 // Rebalances are blocked from poll to AllowRebalance. The callbacks never touch the engine: they queue what changed,
-// and the loop applies it before it handles anything. Locks: mu (the queue), partition.mu, ticker.mu; none is held
-// while another is taken, and nothing is awaited under any of them.
+// and the loop applies it before it handles anything. DESIGN.md has the locks.
 type session struct {
 	opts    Options
 	metrics *metrics
 	client  *kgo.GroupTransactSession
 	ticker  *ticker
 	eng     *engine         // of the loop goroutine
+	pace    pace            // of the loop goroutine
+	ended   time.Time       // of the loop goroutine: when the last transaction ended
+	full    bool            // of the loop goroutine: inputs are paused, too many effects run
 	ctx     context.Context // of the session: the parent of every partition's
-	effects sync.WaitGroup
+	fault   chan error      // of a callback: ends the session; capacity 1, the first counts
+
+	effects sync.WaitGroup // and whatever else outlives a turn of the loop
+	running atomic.Int64   // effects started and not ended
 
 	mu     sync.Mutex
 	queue  []assignment
-	losers map[int32]context.CancelFunc
+	losers map[int32]context.CancelFunc // of what is held, as the group sees it
 }
 
 // assignment is one partition taken, with its restored state, or lost.
@@ -82,7 +87,6 @@ type assignment struct {
 	lost  bool
 	ctx   context.Context // ends when it is lost again
 	state map[string][]byte
-	fault error // the restore failed: ends the session
 }
 
 func runSession(ctx context.Context, t Topology, o Options, m *metrics) error {
@@ -94,7 +98,7 @@ func runSession(ctx context.Context, t Topology, o Options, m *metrics) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &session{opts: o, metrics: m, ctx: ctx, eng: newEngine(t, o.Codec, nparts), losers: map[int32]context.CancelFunc{}}
+	s := &session{opts: o, metrics: m, ctx: ctx, eng: newEngine(t, o.Codec, nparts), fault: make(chan error, 1), losers: map[int32]context.CancelFunc{}}
 	defer s.effects.Wait() // the next session reads what the calls have done: they have ended by then
 	defer cancel()
 	if s.ticker, err = newTicker(t.Name, o); err != nil {
@@ -107,7 +111,16 @@ func runSession(ctx context.Context, t Topology, o Options, m *metrics) error {
 		return errors.Join(fmt.Errorf("open session: %w", err), group.Wait())
 	}
 	group.Go(func() error { return s.loop(ctx) })
+	group.Go(func() error {
+		select {
+		case err := <-s.fault:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
 	err = group.Wait()
+	cancel() // before the client closes: that waits for a restore under way
 	s.client.CloseAllowingRebalance()
 	return err
 }
@@ -129,34 +142,39 @@ func fence(ctx context.Context, t Topology, o Options) error {
 }
 
 func (s *session) clientOptions(t Topology) []kgo.Opt {
-	topics := []string{tickTopic(t.Name)}
-	for _, in := range t.Inputs {
-		topics = append(topics, string(in.Topic))
-	}
 	return append([]kgo.Opt{
 		kgo.SeedBrokers(s.opts.Seeds...),
-		kgo.ConsumerGroup(t.Name), kgo.InstanceID(s.opts.Instance), kgo.ConsumeTopics(topics...),
+		kgo.ConsumerGroup(t.Name), kgo.InstanceID(s.opts.Instance), kgo.ConsumeTopics(t.consumes()...),
 		kgo.Balancers(kgo.RangeBalancer()), // gives partition p of every topic to one member
 		kgo.SessionTimeout(s.opts.SessionTimeout), kgo.RebalanceTimeout(60 * time.Second),
 		kgo.TransactionalID(transactionalID(t, s.opts)), kgo.TransactionTimeout(s.opts.SessionTimeout / 2),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
-		kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, got map[string][]int32) {
-			s.assigned(ctx, got[tickTopic(t.Name)])
-		}),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { s.revoked(lost[tickTopic(t.Name)]) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { s.revoked(lost[tickTopic(t.Name)]) }),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) { s.assigned(got) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { s.lost(lost[tickTopic(t.Name)]) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { s.lost(lost[tickTopic(t.Name)]) }),
 	}, s.opts.Dialer...)
 }
 
-// assigned restores the state of each partition before any of its records is handled.
-func (s *session) assigned(ctx context.Context, ids []int32) {
+// assigned restores the state of each partition before any of its records is fetched. The assignor is eager: got is
+// all that this member now has.
+func (s *session) assigned(got map[string][]int32) {
+	s.lost(s.held()) // kgo swallows a second revocation when no transaction has ended since the first
+	ids := got[tickTopic(s.eng.topo.Name)]
+	if err := s.coPartitioned(got); err != nil {
+		s.fail(err)
+		return
+	}
 	if len(ids) == 0 {
 		return
 	}
 	began := time.Now()
-	states, err := restore(ctx, stateTopic(s.eng.topo.Name), ids, s.opts)
+	states, err := restore(s.ctx, stateTopic(s.eng.topo.Name), ids, s.opts)
+	if err != nil {
+		s.fail(err)
+		return
+	}
 	took := time.Since(began)
 	s.metrics.restoreSeconds.Set(took.Seconds())
 	s.opts.Log.Info("partitions assigned", "topology", s.eng.topo.Name, "partitions", ids, "took", took)
@@ -164,7 +182,7 @@ func (s *session) assigned(ctx context.Context, ids []int32) {
 	for _, id := range ids {
 		ctx, lose := context.WithCancel(s.ctx)
 		s.losers[id] = lose
-		s.queue = append(s.queue, assignment{id: id, ctx: ctx, state: states[id], fault: err})
+		s.queue = append(s.queue, assignment{id: id, ctx: ctx, state: states[id]})
 	}
 	s.mu.Unlock()
 	for _, id := range ids {
@@ -172,11 +190,39 @@ func (s *session) assigned(ctx context.Context, ids []int32) {
 	}
 }
 
-func (s *session) revoked(ids []int32) {
+// coPartitioned checks that partition p of all topics came to one member. The range assignor sees to that as long as
+// all members subscribe alike; while an upgrade that adds an input is under way they do not.
+func (s *session) coPartitioned(got map[string][]int32) error {
+	want := slices.Sorted(slices.Values(got[tickTopic(s.eng.topo.Name)]))
+	for _, topic := range s.eng.topo.consumes() {
+		if have := slices.Sorted(slices.Values(got[topic])); !slices.Equal(have, want) {
+			return fmt.Errorf("assigned partitions %v of %s but %v of %s: another member of group %s consumes other topics; let all instances run the same version",
+				have, topic, want, tickTopic(s.eng.topo.Name), s.eng.topo.Name)
+		}
+	}
+	return nil
+}
+
+// fail ends the session from a callback.
+func (s *session) fail(err error) {
+	select {
+	case s.fault <- err:
+	default: // it ends already
+	}
+}
+
+func (s *session) held() []int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.losers))
+}
+
+// lost ends what goes on for the partitions at once; their state goes when the loop comes to it.
+func (s *session) lost(ids []int32) {
 	if len(ids) == 0 {
 		return
 	}
-	s.opts.Log.Info("partitions revoked", "topology", s.eng.topo.Name, "partitions", ids)
+	s.opts.Log.Info("partitions lost", "topology", s.eng.topo.Name, "partitions", ids)
 	for _, id := range ids {
 		s.ticker.disown(id)
 	}
@@ -191,22 +237,20 @@ func (s *session) revoked(ids []int32) {
 	}
 }
 
-// apply brings the engine up to what the group has decided.
-func (s *session) apply() error {
+// apply brings the engine up to what the group has decided, and says whether anything was lost.
+func (s *session) apply() (lost bool, err error) {
 	s.mu.Lock()
 	queue := s.queue
 	s.queue = nil
 	s.mu.Unlock()
 	for _, a := range queue {
-		if a.fault != nil {
-			return a.fault
-		}
 		s.eng.drop(a.id)
 		if a.lost {
+			lost = true
 			continue
 		}
 		if err := s.eng.take(a.ctx, a.id, a.state); err != nil {
-			return err
+			return lost, err
 		}
 		s.ticker.due(a.id, s.eng.parts[a.id].timers.next())
 	}
@@ -216,163 +260,30 @@ func (s *session) apply() error {
 			s.opts.OnReady()
 		}
 	}
-	return nil
-}
-
-func (s *session) loop(ctx context.Context) error {
-	backoff := minBackoff
-	for {
-		fetches := s.client.PollRecords(ctx, s.opts.MaxBatch)
-		if ctx.Err() != nil || fetches.IsClientClosed() {
-			return ctx.Err()
-		}
-		if err := fetchError(fetches); err != nil {
-			return err
-		}
-		again, err := s.process(fetches)
-		s.client.AllowRebalance()
-		if err != nil {
-			return err
-		}
-		if !again {
-			backoff = minBackoff
-			continue
-		}
-		if !pause(ctx, backoff) {
-			return ctx.Err()
-		}
-		backoff = min(2*backoff, time.Second)
-	}
-}
-
-// process runs one poll as one transaction. again says that a handler asked to be tried later.
-func (s *session) process(fetches kgo.Fetches) (again bool, err error) {
-	if err := s.apply(); err != nil {
-		return false, err
-	}
-	began := time.Now()
-	tx := s.eng.begin()
-	if err := s.handleAll(tx, fetches); err != nil {
-		s.eng.abort(tx)
-		s.metrics.retries.Inc()
-		s.opts.Log.Debug("handler asked to retry", "topology", s.eng.topo.Name, "err", err)
-		if !errors.Is(err, ErrNotReady) {
-			s.opts.Log.Warn("transaction aborted, trying again", "topology", s.eng.topo.Name, "err", err)
-		}
-		return true, s.rewind()
-	}
-	if tx.empty() { // ticks that found nothing to do: their offsets go with the next transaction
-		return false, nil
-	}
-	committed, err := s.publish(tx)
-	if err != nil {
-		s.eng.abort(tx)
-		return false, err
-	}
-	if !committed {
-		s.eng.abort(tx)
-		s.metrics.aborts.Inc()
-		return false, nil
-	}
-	s.start(s.eng.commit(tx))
-	s.wake()
-	s.metrics.committed(tx, time.Since(began))
-	return false, nil
-}
-
-func (s *session) handleAll(tx *staged, fetches kgo.Fetches) (err error) {
-	ticks := tickTopic(s.eng.topo.Name)
-	now := s.opts.Clock.Now()
-	fetches.EachRecord(func(r *kgo.Record) {
-		if err != nil || s.eng.parts[r.Partition] == nil {
-			return
-		}
-		rec := record(r)
-		at := rec.time(r.Timestamp)
-		if r.Topic == ticks {
-			s.ticker.consumed(r.Partition)
-		} else if s.eng.inputs[rec.Topic].Entrance {
-			at = now
-		}
-		err = s.eng.handle(tx, rec, at)
-	})
-	return err
-}
-
-// publish makes a transaction durable: outputs, changelog, offsets, all or none. Only then may anything of it be
-// seen in memory. The context of End is not the session's: cutting End off leaves the outcome unknown.
-func (s *session) publish(tx *staged) (committed bool, err error) {
-	if err := s.client.Begin(); err != nil {
-		return false, fmt.Errorf("begin transaction: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), s.opts.SessionTimeout)
-	defer cancel()
-	var first kgo.FirstErrPromise
-	for _, r := range slices.Concat(tx.records, tx.changelog()) {
-		s.client.Produce(ctx, r, first.Promise())
-	}
-	if err := first.Err(); err != nil { // waits for every record
-		_, aborted := s.client.End(ctx, kgo.TryAbort)
-		return false, errors.Join(fmt.Errorf("produce: %w", err), aborted)
-	}
-	committed, err = s.client.End(ctx, kgo.TryCommit)
-	if err != nil {
-		return false, fmt.Errorf("end transaction: %w", err)
-	}
-	return committed, nil
-}
-
-// rewind goes back to the committed offsets: an aborted transaction does just that.
-func (s *session) rewind() error {
-	if err := s.client.Begin(); err != nil {
-		return fmt.Errorf("begin transaction to rewind: %w", err)
-	}
-	if _, err := s.client.End(context.WithoutCancel(s.ctx), kgo.TryAbort); err != nil {
-		return fmt.Errorf("rewind: %w", err)
-	}
-	return nil
-}
-
-// start performs effects whose transaction has committed, each in a goroutine that the session waits for.
-func (s *session) start(effects []effect) {
-	for _, e := range effects {
-		s.effects.Add(1)
-		go func() {
-			defer s.effects.Done()
-			result := s.eng.topo.Perform(e.part.ctx, e.v)
-			if result == nil || e.part.ctx.Err() != nil {
-				return
-			}
-			e.part.deliver(result)
-			s.ticker.ask(e.part.id)
-		}()
-	}
-}
-
-// wake tells the ticker when the next timer of each partition is due.
-func (s *session) wake() {
-	for _, id := range slices.Sorted(maps.Keys(s.eng.parts)) {
-		s.ticker.due(id, s.eng.parts[id].timers.next())
-	}
+	return lost, s.reach("applied")
 }
 
 func record(r *kgo.Record) Record {
 	rec := Record{Topic: event.Topic(r.Topic), Partition: r.Partition, Offset: r.Offset, Key: string(r.Key), Value: r.Value}
-	if len(r.Headers) > 0 {
-		rec.Headers = make(map[string][]byte, len(r.Headers))
-		for _, h := range r.Headers {
-			rec.Headers[h.Key] = h.Value
+	for _, h := range r.Headers {
+		if h.Key == HeaderTime {
+			rec.sent = h.Value
+			continue
 		}
+		if rec.Headers == nil {
+			rec.Headers = make(map[string][]byte, len(r.Headers))
+		}
+		rec.Headers[h.Key] = h.Value
 	}
 	return rec
 }
 
-// time is when the pipeline wrote the record; of a record from elsewhere, what its producer says.
+// time is when the pipeline wrote the record; what comes from elsewhere is dated by the pipeline's clock.
 func (r Record) time(otherwise time.Time) time.Time {
-	if b := r.Headers[HeaderTime]; len(b) == 8 {
-		return time.UnixMicro(int64(binary.BigEndian.Uint64(b))).UTC()
+	if at, err := parseTime(r.sent); err == nil {
+		return at
 	}
-	return otherwise.UTC()
+	return otherwise
 }
 
 func fetchError(fetches kgo.Fetches) (err error) {

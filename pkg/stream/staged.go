@@ -1,12 +1,8 @@
 package stream
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"errors"
+	"bytes"
 	"fmt"
-	"maps"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,97 +17,150 @@ import (
 //	      \ rollback (poison, retry)   \ abort: thrown away
 type staged struct {
 	eng      *engine
-	overlay  map[int32]map[string][]byte // kept by earlier calls; nil value: deleted
-	call     map[string][]byte           // of the running call
+	shares   map[int32]*share
+	last     *share // of the record before: records come in runs of a partition
 	records  []*kgo.Record
+	spare    []kgo.Record // records not yet used of the last block
 	effects  []effect
-	opened   map[int32]bool         // partitions whose Assigned ran in this transaction
-	results  map[*partition][]any   // taken from memory; given back on abort
-	popped   map[*partition][]timer // likewise
-	consumed int                    // input records handled, ticks not counted
-	poison   int
+	consumed int           // input records handled, ticks not counted
+	poison   int           // dead letters
+	poisoned map[place]int // of them, by cause: a tick may carry several
+}
+
+// share is one partition's part of a transaction.
+type share struct {
+	part    *partition
+	overlay map[string][]byte // nil value: deleted
+	undo    []change          // of the running call
+	now     time.Time
+	opened  bool    // Assigned ran, here or in an earlier transaction
+	ticked  bool    // a tick was consumed
+	results []any   // taken from memory; given back on abort
+	popped  []timer // likewise
+
+	header []kgo.RecordHeader // HeaderTime of now, shared by all records that need no other
+	dated  time.Time          // what header says
+}
+
+// change is what the overlay held before a put.
+type change struct {
+	key   string
+	value []byte
+	held  bool
 }
 
 func (e *engine) begin() *staged {
-	return &staged{eng: e, overlay: map[int32]map[string][]byte{}, call: map[string][]byte{}, opened: map[int32]bool{},
-		results: map[*partition][]any{}, popped: map[*partition][]timer{}}
+	return &staged{eng: e, shares: make(map[int32]*share, len(e.parts)), poisoned: map[place]int{}}
+}
+
+// of gives the partition's share; nil if the partition is not ours.
+func (s *staged) of(id int32) *share {
+	if s.last != nil && s.last.part.id == id {
+		return s.last
+	}
+	sh := s.shares[id]
+	if sh == nil {
+		p := s.eng.parts[id]
+		if p == nil {
+			return nil
+		}
+		sh = &share{part: p, overlay: map[string][]byte{}, now: p.now, opened: p.assigned}
+		s.shares[id] = sh
+	}
+	s.last = sh
+	return sh
 }
 
 // empty says that nothing would be lost if this transaction never happened.
 func (s *staged) empty() bool {
-	return s.consumed == 0 && len(s.records) == 0 && len(s.overlay) == 0 && len(s.effects) == 0
+	if s.consumed > 0 || len(s.records) > 0 || len(s.effects) > 0 {
+		return false
+	}
+	for _, sh := range s.shares {
+		if len(sh.overlay) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 type mark struct{ records, effects int }
 
 func (s *staged) mark() mark { return mark{len(s.records), len(s.effects)} }
 
-func (s *staged) rollback(m mark) {
+// rollback forgets what the running call staged.
+func (s *staged) rollback(sh *share, m mark) {
 	s.records, s.effects = s.records[:m.records], s.effects[:m.effects]
-	clear(s.call)
+	for i := len(sh.undo) - 1; i >= 0; i-- {
+		if c := sh.undo[i]; c.held {
+			sh.overlay[c.key] = c.value
+		} else {
+			delete(sh.overlay, c.key)
+		}
+	}
+	sh.keep()
 }
 
-func (s *staged) keep(p *partition) {
-	if len(s.call) == 0 {
-		return
-	}
-	puts := s.overlay[p.id]
-	if puts == nil {
-		puts = map[string][]byte{}
-		s.overlay[p.id] = puts
-	}
-	maps.Copy(puts, s.call)
-	clear(s.call)
-}
+// keep makes what the running call staged part of the transaction.
+func (sh *share) keep() { sh.undo = sh.undo[:0] }
 
-func (s *staged) get(p *partition, key string) ([]byte, bool) {
-	if v, ok := s.call[key]; ok {
+func (sh *share) get(key string) ([]byte, bool) {
+	if v, ok := sh.overlay[key]; ok {
 		return v, v != nil
 	}
-	if v, ok := s.overlay[p.id][key]; ok {
-		return v, v != nil
-	}
-	v, ok := p.live[key]
+	v, ok := sh.part.live[key]
 	return v, ok
 }
 
-func (s *staged) put(_ *partition, key string, v []byte) { s.call[key] = v }
+func (sh *share) put(key string, v []byte) {
+	old, held := sh.overlay[key]
+	sh.undo = append(sh.undo, change{key, old, held})
+	sh.overlay[key] = v
+}
 
 // timerStands says whether a timer taken from the queue is still what the state says.
-func (s *staged) timerStands(p *partition, t timer) bool {
-	v, ok := s.get(p, timerTable+t.key)
+func (sh *share) timerStands(t timer) bool {
+	v, ok := sh.get(timerTable + t.key)
 	if !ok {
 		return false
 	}
-	at, err := parseTimer(v)
+	at, err := parseTime(v)
 	return err == nil && at.Equal(t.at)
 }
 
-func (s *staged) keys(p *partition, prefix string) []string {
-	seen := map[string]bool{}
-	for _, m := range []map[string][]byte{s.call, s.overlay[p.id], p.live} {
-		for k, v := range m {
-			if _, known := seen[k]; !known && strings.HasPrefix(k, prefix) {
-				seen[k] = v != nil
-			}
+func (sh *share) keys(prefix string) []string {
+	var keys []string
+	for k, v := range sh.overlay {
+		if v != nil && strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
 		}
 	}
-	var keys []string
-	for k, there := range seen {
-		if there {
-			keys = append(keys, k)
+	for k := range sh.part.live {
+		if strings.HasPrefix(k, prefix) {
+			if _, staged := sh.overlay[k]; !staged {
+				keys = append(keys, k)
+			}
 		}
 	}
 	return keys
 }
 
-// changelog gives the state records of the transaction: the last value of each key put.
+// changelog gives the state records of the transaction: the last value of each key put, and the partition's time.
 func (s *staged) changelog() []*kgo.Record {
 	topic := stateTopic(s.eng.topo.Name)
-	var out []*kgo.Record
-	for id, puts := range s.overlay {
-		for k, v := range puts {
-			out = append(out, &kgo.Record{Topic: topic, Partition: id, Key: []byte(k), Value: v})
+	n := 0
+	for _, sh := range s.shares {
+		if now := appendTime(nil, sh.now); !sh.now.IsZero() && !bytes.Equal(now, sh.part.live[clockKey]) {
+			sh.overlay[clockKey] = now
+		}
+		n += len(sh.overlay)
+	}
+	block, out := make([]kgo.Record, n), make([]*kgo.Record, 0, n)
+	for id, sh := range s.shares {
+		for k, v := range sh.overlay {
+			r := &block[len(out)]
+			r.Topic, r.Partition, r.Key, r.Value = topic, id, []byte(k), v
+			out = append(out, r)
 		}
 	}
 	return out
@@ -122,7 +171,8 @@ func (s *staged) emit(tx *Tx, topic event.Topic, key string, v any) error {
 	if !ok {
 		return fmt.Errorf("emit to %s: not an output of %s", topic, s.eng.topo.Name)
 	}
-	rec := &kgo.Record{Topic: string(topic), Key: []byte(key), Partition: tx.part.id, Headers: []kgo.RecordHeader{timeHeader(tx.now)}}
+	rec := s.record()
+	rec.Topic, rec.Key, rec.Partition = string(topic), []byte(key), tx.share.part.id
 	if out.Rekey {
 		if topic.Chained() {
 			return fmt.Errorf("emit to %s: an event topic has one writer per partition and cannot be rekeyed", topic)
@@ -136,14 +186,15 @@ func (s *staged) emit(tx *Tx, topic event.Topic, key string, v any) error {
 		}
 		rec.Value = b
 	}
+	rec.Headers = tx.share.timeHeader()
 	if tr, ok := v.(event.Transition); ok {
 		if err := tr.EventMeta().Valid(); err != nil {
 			return fmt.Errorf("emit to %s: %w", topic, err)
 		}
-		rec.Headers = append(rec.Headers, cloudEvent(s.eng.topo.Name, tr.EventMeta())...)
+		rec.Headers = appendCloudEvent(rec.Headers, s.eng.topo.Name, tr.EventMeta())
 	}
 	if topic.Chained() {
-		if err := s.chain(tx, rec); err != nil {
+		if err := tx.share.chain(rec); err != nil {
 			return err
 		}
 	}
@@ -151,69 +202,12 @@ func (s *staged) emit(tx *Tx, topic event.Topic, key string, v any) error {
 	return nil
 }
 
-// HeaderTime carries the pipeline's time, in microseconds since 1970 as 8 bytes big-endian. Kafka's own timestamps stay
-// the machine's: retention goes by them, and the pipeline's clock may be elsewhere.
-const HeaderTime = "jml-time"
-
-func timeHeader(at time.Time) kgo.RecordHeader {
-	return kgo.RecordHeader{Key: HeaderTime, Value: binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))}
-}
-
-// Headers of an event topic's records: place in the chain. The hashes are SHA-256.
-const (
-	HeaderSeq  = "jml-seq"       // decimal, gapless from 1 per topic, partition and writer
-	HeaderPrev = "jml-prev-hash" // of the record before; empty for the first
-	HeaderHash = "jml-hash"      // LinkHash(prev, seq, key, value)
-)
-
-// LinkHash is a record's hash: SHA-256 over prev, seq as 8 bytes big-endian, the key's length as 8 bytes, key, value.
-func LinkHash(prev []byte, seq uint64, key, value []byte) []byte {
-	h := sha256.New()
-	h.Write(prev)
-	h.Write(binary.BigEndian.AppendUint64(nil, seq))
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(key))))
-	h.Write(key)
-	h.Write(value)
-	return h.Sum(nil)
-}
-
-// chain stamps the record as the next link of its topic and partition; the head is part of the state.
-func (s *staged) chain(tx *Tx, rec *kgo.Record) error {
-	key := "\x00chain/" + rec.Topic
-	var seq uint64
-	var prev []byte
-	if head, ok := s.get(tx.part, key); ok {
-		if len(head) != 8+sha256.Size {
-			return errors.New("chain head of " + rec.Topic + " is damaged")
-		}
-		seq, prev = binary.BigEndian.Uint64(head), head[8:]
+// record gives a new record, from a block: one allocation for many.
+func (s *staged) record() *kgo.Record {
+	if len(s.spare) == 0 {
+		s.spare = make([]kgo.Record, 64)
 	}
-	seq++
-	hash := LinkHash(prev, seq, rec.Key, rec.Value)
-	s.put(tx.part, key, append(binary.BigEndian.AppendUint64(nil, seq), hash...))
-	rec.Headers = append(rec.Headers,
-		kgo.RecordHeader{Key: HeaderSeq, Value: strconv.AppendUint(nil, seq, 10)},
-		kgo.RecordHeader{Key: HeaderPrev, Value: prev},
-		kgo.RecordHeader{Key: HeaderHash, Value: hash})
-	return nil
-}
-
-// cloudEvent gives the CloudEvents 1.0 Kafka binding (binary mode) of a transition.
-func cloudEvent(service string, m *event.Meta) []kgo.RecordHeader {
-	h := func(k, v string) kgo.RecordHeader { return kgo.RecordHeader{Key: k, Value: []byte(v)} }
-	return []kgo.RecordHeader{
-		h("ce_specversion", "1.0"), h("ce_id", string(m.EventID)), h("ce_source", "/joinery/"+service), h("ce_type", string(m.Kind)),
-		h("ce_subject", string(m.IdentityID)), h("ce_time", m.OccurredAt.UTC().Format(time.RFC3339Nano)),
-		h("jml-case-id", string(m.CaseID)), h("jml-causation-id", m.CausationID),
-	}
-}
-
-func deadLetter(service string, now time.Time, r Record, poison *PoisonError) *event.DeadLetter {
-	id := event.DeriveID("dl", 0, service, r.ID())
-	return &event.DeadLetter{
-		Meta: event.Meta{EventID: event.EventID(id), Kind: event.ExceptionOpened, CausationID: r.ID(), Actor: service, Outcome: "dead_lettered",
-			Reason: poison.Class, Message: poison.Err.Error(), EffectiveAt: now, KnownAt: now, OccurredAt: now},
-		Service: service, Topic: string(r.Topic), Partition: r.Partition, Offset: r.Offset, Key: []byte(r.Key), Value: r.Value, Headers: r.Headers,
-		Exception: event.Exception{ExceptionID: id, Class: "dead_letter"},
-	}
+	r := &s.spare[0]
+	s.spare = s.spare[1:]
+	return r
 }

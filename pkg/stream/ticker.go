@@ -54,21 +54,22 @@ func (t *ticker) disown(id int32) {
 func (t *ticker) ask(id int32) { t.change(id, func(s *tickState) { s.asked = true }, false) }
 
 // due says when the partition's next timer falls due, in pipeline time.
-func (t *ticker) due(id int32, at time.Time) {
+func (t *ticker) due(id int32, at time.Time) { t.settled(id, false, at) }
+
+// settled says that a transaction with the partition is over, whether a tick of it was consumed, and when its next timer
+// falls due. A result that came after the tick's were taken has asked again, and is served now.
+func (t *ticker) settled(id int32, ticked bool, due time.Time) {
 	t.mu.Lock()
 	s := t.parts[id]
-	changed := s != nil && !s.due.Equal(at)
+	changed := s != nil && (ticked || !s.due.Equal(due))
 	if changed {
-		s.due = at
+		s.underway, s.due = s.underway && !ticked, due
 	}
 	t.mu.Unlock()
 	if changed {
 		t.wake()
 	}
 }
-
-// consumed is called before the results of the partition are taken: what arrives later asks again.
-func (t *ticker) consumed(id int32) { t.change(id, func(s *tickState) { s.underway = false }, false) }
 
 func (t *ticker) change(id int32, f func(*tickState), create bool) {
 	t.mu.Lock()

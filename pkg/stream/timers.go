@@ -2,6 +2,8 @@ package stream
 
 import (
 	"container/heap"
+	"encoding/binary"
+	"fmt"
 	"time"
 )
 
@@ -26,6 +28,13 @@ func (q *timerQueue) set(key string, at time.Time) {
 	}
 	q.at[key] = at
 	heap.Push(&q.heap, timer{key, at})
+	if len(q.heap) > 2*len(q.at)+64 { // mostly entries that no longer stand: a timer put off again and again leaves one each time
+		q.heap = q.heap[:0]
+		for key, at := range q.at {
+			q.heap = append(q.heap, timer{key, at})
+		}
+		heap.Init(&q.heap)
+	}
 }
 
 func (q *timerQueue) clear(key string) { delete(q.at, key) }
@@ -60,7 +69,17 @@ func (q *timerQueue) trim() {
 	}
 }
 
-func parseTimer(v []byte) (time.Time, error) { return time.Parse(time.RFC3339Nano, string(v)) }
+// Times are kept as microseconds since 1970, 8 bytes big-endian: as exact as the header of a tick.
+func appendTime(b []byte, at time.Time) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(at.UnixMicro()))
+}
+
+func parseTime(v []byte) (time.Time, error) {
+	if len(v) != 8 {
+		return time.Time{}, fmt.Errorf("a time has 8 bytes, this has %d", len(v))
+	}
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(v))).UTC(), nil
+}
 
 type timerHeap []timer
 

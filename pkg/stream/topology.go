@@ -3,7 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 
 	"joinery.internal/pkg/event"
@@ -16,11 +16,26 @@ type Record struct {
 	Offset    int64
 	Key       string
 	Value     []byte
-	Headers   map[string][]byte // nil when there are none
+	Headers   map[string][]byte // nil when there are none; HeaderTime is not among them
+	sent      []byte            // HeaderTime
 }
 
 // ID names the record's place for ever: the cause that ids of what follows from it derive from.
-func (r Record) ID() string { return fmt.Sprintf("%s/%d/%d", r.Topic, r.Partition, r.Offset) }
+func (r Record) ID() string {
+	b := make([]byte, 0, len(r.Topic)+32)
+	b = append(append(b, r.Topic...), '/')
+	b = append(strconv.AppendInt(b, int64(r.Partition), 10), '/')
+	return string(strconv.AppendInt(b, r.Offset, 10))
+}
+
+// place is what ID names, to be compared.
+type place struct {
+	topic     event.Topic
+	partition int32
+	offset    int64
+}
+
+func (r Record) place() place { return place{r.Topic, r.Partition, r.Offset} }
 
 // Handler decides on one record. It is pure but for what it stages in tx. It returns nil, a Poison error (the
 // record goes to the dead letters), or any other error: the transaction aborts and the record is tried again.
@@ -62,6 +77,17 @@ type Topology struct {
 	// Idle is called on every tick without timers or results to handle; nil for none.
 	Idle func(tx *Tx) error
 }
+
+func (t Topology) inputs() []string {
+	topics := make([]string, len(t.Inputs))
+	for i, in := range t.Inputs {
+		topics[i] = string(in.Topic)
+	}
+	return topics
+}
+
+// consumes gives the inputs and the ticks.
+func (t Topology) consumes() []string { return append(t.inputs(), tickTopic(t.Name)) }
 
 // Clock tells the pipeline's time.
 type Clock interface{ Now() time.Time }

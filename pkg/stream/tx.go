@@ -13,18 +13,17 @@ import (
 // Tx is what a handler sees: the present time of its partition, its state, and a place to stage what follows.
 // It is valid during the call only.
 type Tx struct {
-	part  *partition
+	share *share
 	out   *staged
-	now   time.Time
 	cause Record
 	err   error // the first fault of staging; the call counts as failed
 }
 
 // Now is the partition's time. It never goes back.
-func (tx *Tx) Now() time.Time { return tx.now }
+func (tx *Tx) Now() time.Time { return tx.share.now }
 
 // Partition is the partition the call is about.
-func (tx *Tx) Partition() int32 { return tx.part.id }
+func (tx *Tx) Partition() int32 { return tx.share.part.id }
 
 // Cause is the record being handled; of a timer or a result, the tick that carried it.
 func (tx *Tx) Cause() Record { return tx.cause }
@@ -37,11 +36,12 @@ func (tx *Tx) Emit(topic event.Topic, key string, v any) {
 }
 
 // Effect asks for v to be performed once this transaction has committed.
-func (tx *Tx) Effect(v any) { tx.out.effects = append(tx.out.effects, effect{tx.part, v}) }
+func (tx *Tx) Effect(v any) { tx.out.effects = append(tx.out.effects, effect{tx.share.part, v}) }
 
-// SetTimer sets the timer of that key, replacing an earlier one; key is any text that names what is due.
+// SetTimer sets the timer of that key, replacing an earlier one; key is any text that names what is due. It is kept to
+// the microsecond and never fires early.
 func (tx *Tx) SetTimer(key string, at time.Time) {
-	tx.put(timerTable+key, []byte(at.UTC().Format(time.RFC3339Nano)))
+	tx.put(timerTable+key, appendTime(nil, at.Add(time.Microsecond-1)))
 }
 
 // ClearTimer removes the timer of that key, if any.
@@ -51,18 +51,18 @@ func (tx *Tx) ClearTimer(key string) {
 	}
 }
 
-func (tx *Tx) get(key string) ([]byte, bool) { return tx.out.get(tx.part, key) }
+func (tx *Tx) get(key string) ([]byte, bool) { return tx.share.get(key) }
 
-func (tx *Tx) put(key string, v []byte) { tx.out.put(tx.part, key, v) }
+func (tx *Tx) put(key string, v []byte) { tx.share.put(key, v) }
 
 // Decode reads a record of our own: a fault of its bytes is poison, a registry out of reach is not.
 func Decode[T any](tx *Tx, r Record) (T, error) {
 	var v T
-	err := tx.part.eng.codec.Decode(r.Value, string(r.Topic), &v)
+	err := tx.share.part.eng.codec.Decode(r.Value, string(r.Topic), &v)
 	if err == nil {
 		return v, nil
 	}
-	if class := tx.part.eng.codec.Class(err); class != "" {
+	if class := tx.share.part.eng.codec.Class(err); class != "" {
 		return v, Poison(class, err)
 	}
 	return v, fmt.Errorf("decode %s: %w", r.ID(), err)
@@ -110,7 +110,7 @@ func (t Table[T]) Delete(tx *Tx, key string) {
 // All yields the partition's values of the table, by key. It sorts: for start-up and sweeps, not for every record.
 func (t Table[T]) All(tx *Tx) iter.Seq2[string, T] {
 	return func(yield func(string, T) bool) {
-		keys := tx.out.keys(tx.part, t.prefix)
+		keys := tx.share.keys(t.prefix)
 		slices.Sort(keys)
 		for _, k := range keys {
 			key := k[len(t.prefix):]

@@ -102,7 +102,7 @@ func TestAWrongConfigurationIsRefusedWithEveryFaultAtItsPlace(t *testing.T) {
 		if err == nil {
 			t.Errorf("joinery %s took it", args[0])
 		}
-		for _, want := range []string{"policy/corp.yaml:28:", "departmnet", "sources/hr.yaml:6:", "king"} {
+		for _, want := range []string{"policy/corp.yaml:26:27", "departmnet", "sources/hr.yaml:6:14", "king"} {
 			if !strings.Contains(string(out), want) {
 				t.Errorf("joinery %s does not say %q:\n%s", args[0], want, out)
 			}

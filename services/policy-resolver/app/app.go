@@ -62,7 +62,7 @@ func Topology(policies Policies, dir policy.Directory) stream.Topology {
 	return stream.Topology{
 		Name: Name,
 		Inputs: []stream.Input{
-			{Topic: event.PolicyActivations, Handle: r.activated},
+			{Topic: event.PolicyActivations, Entrance: true, Handle: r.activated},
 			{Topic: event.IdentityEvents, Handle: r.take},
 			{Topic: event.AccessRequests, Handle: r.take, Entrance: true},
 			{Topic: event.ApprovalEvents, Handle: r.take},

@@ -191,7 +191,7 @@ func TestWhatIsDeletedOrRenamedOutsideIsBroughtBackByANudge(t *testing.T) {
 		p.target.Put(o)
 	}
 	for _, id := range []event.IdentityID{"a", "b"} {
-		p.nudge(event.DriftEvent{Meta: event.Meta{IdentityID: id, Target: "chat"}, Class: "missing", Action: "repair", Version: 1})
+		p.nudge(event.DriftEvent{Meta: event.Meta{IdentityID: id, Target: "chat"}, Drift: "missing", Action: "repair", Version: 1})
 	}
 	p.Perform()
 	objects := p.target.Objects()
@@ -209,8 +209,8 @@ func TestWhatIsOnlyReportedIsNotTouched(t *testing.T) {
 	p.want(desired("a", 1))
 	p.Perform()
 	p.target.Remove("name-a")
-	p.nudge(event.DriftEvent{Meta: event.Meta{IdentityID: "a", Target: "chat"}, Class: "missing", Action: "report"})
-	p.nudge(event.DriftEvent{Meta: event.Meta{IdentityID: "nobody", Target: "chat"}, Class: "missing", Action: "repair"})
+	p.nudge(event.DriftEvent{Meta: event.Meta{IdentityID: "a", Target: "chat"}, Drift: "missing", Action: "report"})
+	p.nudge(event.DriftEvent{Meta: event.Meta{IdentityID: "nobody", Target: "chat"}, Drift: "missing", Action: "repair"})
 	p.Perform()
 	if len(p.target.Objects()) != 0 {
 		t.Errorf("accounts: %+v", p.target.Objects())
@@ -223,7 +223,7 @@ func TestAnOrphanIsDisabledAndNothingIsMadeOfOneThatIsGoneOrTaken(t *testing.T) 
 	p.target.Put(connector.Object{Ref: connector.Ref{Account: "old.hand"}, Enabled: true})
 	p.target.Put(connector.Object{Ref: connector.Ref{Account: "taken", ExternalID: "x"}, Enabled: true})
 	for _, name := range []string{"old.hand", "gone", "taken"} {
-		p.nudge(event.DriftEvent{Meta: event.Meta{Target: "chat", Account: name}, Class: "orphan", Action: "remove"})
+		p.nudge(event.DriftEvent{Meta: event.Meta{Target: "chat", Account: name}, Drift: "orphan", Action: "remove"})
 	}
 	p.Perform()
 	objects := p.target.Objects()

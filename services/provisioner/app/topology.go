@@ -138,7 +138,7 @@ func (p provisioner) drift(tx *stream.Tx, r stream.Record) error {
 	if d.Kind != event.DriftFound || (d.Action != "repair" && d.Action != "remove") {
 		return nil
 	}
-	if d.Class == "orphan" {
+	if d.Drift == "orphan" {
 		key := account.OrphanKey(d.Target, d.Account)
 		s, _ := accounts.Get(tx, key)
 		p.apply(tx, key, p.work(tx, s).Orphaned(d))

@@ -36,6 +36,7 @@ func rows() []evidence.Row {
 	}
 	out = append(out, evidence.Row{Kind: "exception.opened", SrcTopic: string(event.DeadLetters), Service: "ingest", Reason: "decode", Message: "does not decode",
 		Payload: `{"topic":"jml.source.record.v1","partition":2,"offset":7,"exception_id":"dl-1","class":"dead_letter","value":"AAE="}`})
+	out = append(out, evidence.Row{Kind: "drift.reported", SrcTopic: string(event.DriftEvents), Service: "reconciler", Target: "chat", Payload: `{"drift":"swept","count":1}`})
 	for i := range out {
 		r := &out[i]
 		r.EventID, r.SrcTopicID, r.SrcOffset = r.Kind+"-1", uuid.NewSHA1(uuid.Nil, []byte(r.SrcTopic)), uint64(i)
@@ -142,10 +143,10 @@ func TestEvidenceIsReadAsPeopleAskForIt(t *testing.T) {
 		}
 	})
 	t.Run("targets and counts sum up", func(t *testing.T) {
-		if use := must(a.Targets(ctx, start))(t)["chat"]; use.Accounts != 1 || !use.LastApplied.Equal(start.Add(time.Second)) || !use.LastSwept.IsZero() {
+		if use := must(a.Targets(ctx, start))(t)["chat"]; use.Accounts != 1 || !use.LastApplied.Equal(start.Add(time.Second)) || !use.LastSwept.Equal(start) {
 			t.Errorf("chat: %+v", use)
 		}
-		if c := must(a.Counts(ctx))(t); c.Rows != 6 || c.ExceptionsOpen != 1 || c.DeadLetters != 1 || c.CasesOpen != 0 || c.LastStoredAt.IsZero() {
+		if c := must(a.Counts(ctx))(t); c.Rows != 7 || c.ExceptionsOpen != 1 || c.DeadLetters != 1 || c.CasesOpen != 0 || c.LastStoredAt.IsZero() {
 			t.Errorf("counts: %+v", c)
 		}
 		if k := must(a.KPI(ctx, start.Add(-time.Hour)))(t); k.Overall.Closed != 1 || k.Overall.Succeeded != 1 {

@@ -27,7 +27,7 @@ func (a *Archive) Targets(ctx context.Context, now time.Time) (map[string]desk.T
 				argMaxIf(JSONExtractString(payload, 'state'), (occurred_at, src_offset), kind IN ('provision.applied', 'provision.adopted', 'provision.unchanged')) AS state,
 				countIf(kind IN ('provision.failed', 'provision.dead_lettered') AND occurred_at > parseDateTime64BestEffort({day:String}, 3, 'UTC')) AS failures,
 				maxIf(occurred_at, kind = 'provision.applied') AS applied,
-				maxIf(occurred_at, src_topic = 'jml.drift.event.v1' AND JSONExtractString(payload, 'class') = 'swept') AS swept
+				maxIf(occurred_at, src_topic = 'jml.drift.event.v1' AND JSONExtractString(payload, 'drift') = 'swept') AS swept
 			FROM joinery.evidence WHERE target != '' AND src_topic IN ('jml.provision.event.v1', 'jml.drift.event.v1')
 			GROUP BY target, identity_id)
 		GROUP BY target`)

@@ -253,7 +253,7 @@ func TestASweepEndsWhenEveryPartitionHas(t *testing.T) {
 	t.Parallel()
 	w := desktest.New(t)
 	drift := func(partition int32, kind event.Kind, class string, set func(*event.DriftEvent)) {
-		e := event.DriftEvent{Meta: event.Meta{EventID: event.EventID(fmt.Sprintf("e-%d-%s-%s", partition, kind, class)), Kind: kind, Account: "ana.berg", OccurredAt: desktest.Start}, SweepID: "act-new-1", Class: class}
+		e := event.DriftEvent{Meta: event.Meta{EventID: event.EventID(fmt.Sprintf("e-%d-%s-%s", partition, kind, class)), Kind: kind, Account: "ana.berg", OccurredAt: desktest.Start}, SweepID: "act-new-1", Drift: class}
 		set(&e)
 		w.Journal.Put(t, event.DriftEvents, partition, &e)
 	}

@@ -11,7 +11,7 @@ import (
 	"joinery.internal/pkg/event"
 )
 
-// What the Class of drift.reported says of a sweep as a whole: its end in one partition.
+// What the Drift of drift.reported says of a sweep as a whole: its end in one partition.
 const (
 	sweepDone   = "swept"
 	sweepFailed = "failed"
@@ -87,14 +87,14 @@ func (d *Desk) gather(ctx context.Context, tail Tail, sweep *Sweep) error {
 func (s *Sweep) add(e event.DriftEvent) (last bool) {
 	switch e.Kind {
 	case event.DriftReported:
-		if e.Class == sweepFailed {
+		if e.Drift == sweepFailed {
 			s.Outcome = sweepFailed
 			s.Failures = append(s.Failures, cmp.Or(e.Message, e.Reason))
 		}
 		s.Compared += e.Count
-		return e.Class == sweepDone || e.Class == sweepFailed
+		return e.Drift == sweepDone || e.Drift == sweepFailed
 	case event.DriftFound, event.DriftAdopted, event.GuardTripped:
-		s.Findings = append(s.Findings, Drift{ID: string(e.EventID), Kind: string(e.Kind), Class: e.Class, Action: e.Action,
+		s.Findings = append(s.Findings, Drift{ID: string(e.EventID), Kind: string(e.Kind), Class: e.Drift, Action: e.Action,
 			IdentityID: string(e.IdentityID), Account: e.Account, Items: append([]string{}, e.Items...), Message: e.Message})
 	}
 	return false

@@ -90,7 +90,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 findings (a check found something, a pl
 		return nil
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%w: `%s --help` shows what it takes", err, cmd.CommandPath())
+		return usage("%w; `%s --help` shows what it takes", err, cmd.CommandPath())
 	})
 	root.AddCommand(t.produce(), t.person(), t.cases(), t.request(), t.approvals(), t.deadLetters(), t.target(), t.kpi(), t.sql(), t.status(),
 		t.clock(), t.topics(), t.schemas(), t.policy(), t.config())
@@ -123,11 +123,11 @@ func group(name, short string, verbs ...*cobra.Command) *cobra.Command {
 			for _, c := range cmd.Commands() {
 				known = append(known, c.Name())
 			}
-			return usage("%s has no verb %q%s", cmd.CommandPath(), args[0], config.DidYouMean(args[0], known))
+			return usage("there is no verb %q%s", path(cmd)+args[0], config.DidYouMean(args[0], known))
 		}
 		if cmd.HasParent() {
 			cmd.SetOut(cmd.ErrOrStderr())
-			return errors.Join(cmd.Help(), usage("%s: name a verb", cmd.CommandPath()))
+			return errors.Join(cmd.Help(), usage("%s: name a verb", cmd.Name()))
 		}
 		return cmd.Help()
 	}}
@@ -135,11 +135,20 @@ func group(name, short string, verbs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// path is the verb as it is written after "joinery", with a space behind it.
+func path(cmd *cobra.Command) string {
+	_, verbs, _ := strings.Cut(cmd.CommandPath(), " ")
+	if verbs != "" {
+		verbs += " "
+	}
+	return verbs
+}
+
 // args demands a number of arguments and says which.
 func args(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, got []string) error {
 		if len(got) != len(names) {
-			return usage("%s takes %s; %d given. For example:\n%s", cmd.CommandPath(), wanted(names), len(got), cmd.Example)
+			return usage("%stakes %s; %d given. For example:\n%s", path(cmd), wanted(names), len(got), cmd.Example)
 		}
 		return nil
 	}
@@ -158,7 +167,7 @@ func why(cmd *cobra.Command, reason *string) {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if strings.TrimSpace(*reason) == "" {
-			return usage("%s writes evidence: say why with --reason TEXT", cmd.CommandPath())
+			return usage("%swrites evidence: say why with --reason TEXT", path(cmd))
 		}
 		return run(cmd, args)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -108,18 +107,17 @@ func showAll[T any](t *tool, values []T, cols []column) error {
 func (t *tool) checkFiles(name, short, example string) *cobra.Command {
 	return &cobra.Command{Use: name + " DIR", Short: short, Args: args("a folder"), Example: "  " + example,
 		RunE: func(_ *cobra.Command, args []string) error {
-			_, _, err := t.compile(args[0])
-			return err
+			return t.compile(args[0])
 		}}
 }
 
 // compile reads and compiles a folder. Faults are shown, and are findings.
-func (t *tool) compile(dir string) (*config.Config, *policy.Bundle, error) {
+func (t *tool) compile(dir string) error {
 	cfg, loadErr := config.LoadDir(dir)
-	bundle, err := policy.Check(cfg, loadErr)
+	_, err := policy.Check(cfg, loadErr)
 	faults, wrong := errors.AsType[config.Faults](err)
 	if err != nil && !wrong {
-		return nil, nil, err
+		return err
 	}
 	if t.output == "table" {
 		for _, f := range faults {
@@ -131,13 +129,14 @@ func (t *tool) compile(dir string) (*config.Config, *policy.Bundle, error) {
 			found[i] = finding{fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column), f.File, f.Line, f.Column, f.Message}
 		}
 		if err := showAll(t, found, nil); err != nil {
-			return nil, nil, err
+			return err
 		}
 	}
 	if wrong {
-		return nil, nil, ExitWith(Findings, nil)
+		return ExitWith(Findings, nil)
 	}
-	return cfg, bundle, nil
+	t.progress("%d files, no faults", len(cfg.Files))
+	return nil
 }
 
 func (t *tool) policy() *cobra.Command {
@@ -207,14 +206,12 @@ func (t *tool) publish() *cobra.Command {
 }
 
 func (t *tool) send(ctx context.Context, dir string, body publication, dryRun bool) (json.RawMessage, error) {
-	cfg, err := config.LoadDir(dir)
-	if err != nil {
-		return nil, err
+	cfg, loadErr := config.LoadDir(dir)
+	if _, err := policy.Check(cfg, loadErr); err != nil {
+		return nil, fmt.Errorf("nothing was published, for the folder has faults:\n%w", err)
 	}
 	for _, f := range cfg.Files {
-		if !strings.EqualFold(f.Name, config.SettingsFile) {
-			body.Files[f.Name] = string(f.Data)
-		}
+		body.Files[f.Name] = string(f.Data)
 	}
 	return t.post(ctx, "/policy/publish", rehearsed(dryRun), body)
 }

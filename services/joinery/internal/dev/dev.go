@@ -177,10 +177,7 @@ func (o *Options) loadConfig() (*config.Config, error) {
 		o.ConfigDir = dir
 	}
 	cfg, err := config.LoadDir(o.ConfigDir)
-	if err == nil {
-		_, err = policy.Compile(cfg)
-	}
-	if err != nil {
+	if _, err := policy.Check(cfg, err); err != nil {
 		return nil, fmt.Errorf("configuration %s:\n%w", o.ConfigDir, err)
 	}
 	for _, t := range cfg.Targets {

@@ -16,7 +16,7 @@ import (
 	"joinery.internal/pkg/connector/open"
 	"joinery.internal/pkg/service"
 	"joinery.internal/pkg/wire"
-	// approval "joinery.internal/services/approval/app"
+	approval "joinery.internal/services/approval/app"
 	console "joinery.internal/services/console/app"
 	sink "joinery.internal/services/evidence-sink/app"
 	ingest "joinery.internal/services/ingest/app"
@@ -64,7 +64,7 @@ func startServices(ctx context.Context, o Options, p *parts, clk *clock.Movable)
 	s.console = "http://" + listener.Addr().String()
 	factory := open.Factory{Memory: o.Memory}
 	for name, run := range map[string]func(context.Context, service.Env) error{
-		"ingest": ingest.Run, "policy-resolver": resolver.Run, "evidence-sink": sink.Run,
+		"ingest": ingest.Run, "policy-resolver": resolver.Run, "approval": approval.Run, "evidence-sink": sink.Run,
 		"provisioner": func(ctx context.Context, env service.Env) error { return provisioner.RunWith(ctx, env, factory) },
 		"reconciler":  func(ctx context.Context, env service.Env) error { return reconciler.RunWith(ctx, env, factory) },
 		"console": func(ctx context.Context, env service.Env) error {

@@ -1,6 +1,7 @@
 package drift_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ func tell(events []event.DriftEvent) string {
 	var out []string
 	for _, e := range events {
 		text := strings.TrimPrefix(string(e.Kind), "drift.")
-		for _, part := range []string{e.Class, e.Action, e.Account, strings.Join(e.Items, ","), e.Resolution} {
+		for _, part := range []string{cmp.Or(e.Class, e.Drift), e.Action, e.Account, strings.Join(e.Items, ","), e.Resolution} {
 			if part != "" {
 				text += " " + part
 			}

@@ -76,7 +76,7 @@ func (t *teller) opens(s subject, f Finding, action Action) Open {
 	e := t.emit(event.ExceptionOpened, s, f.Class, f.Account)
 	e.CausationID, e.Action, e.Items, e.Outcome = o.Event, string(action), f.Items, "open"
 	e.Message = describe(f.Class, f.Items)
-	e.Class, e.Exception = exceptionClass, event.Exception{ExceptionID: o.ExceptionID, OpenedAt: t.now}
+	e.Exception = event.Exception{ExceptionID: o.ExceptionID, Class: exceptionClass, OpenedAt: t.now}
 	return o
 }
 
@@ -105,7 +105,7 @@ func (t *teller) closes(s subject, o Open, resolution string) {
 	id := string(e.EventID)
 	e = t.emit(event.ExceptionResolved, s, o.Class, s.account)
 	e.CausationID, e.Outcome = id, "resolved"
-	e.Class, e.Exception = exceptionClass, event.Exception{ExceptionID: o.ExceptionID, Resolution: resolution, OpenedAt: o.At}
+	e.Exception = event.Exception{ExceptionID: o.ExceptionID, Class: exceptionClass, Resolution: resolution, OpenedAt: o.At}
 }
 
 func (t *teller) guard(reason, message string) {
@@ -129,7 +129,7 @@ func (t *teller) emit(kind event.Kind, s subject, class Class, account string) *
 	t.events = append(t.events, event.DriftEvent{
 		Meta: event.Meta{EventID: event.EventID(id), Kind: kind, IdentityID: s.identity, CausationID: t.sweep.ID, Target: t.sweep.Target, Account: account,
 			Actor: "reconciler", Reason: string(class), Policy: s.policy, EffectiveAt: t.now, KnownAt: t.now, OccurredAt: t.now},
-		Class: string(class), Version: s.version,
+		Drift: string(class), Version: s.version,
 	})
 	return &t.events[len(t.events)-1]
 }

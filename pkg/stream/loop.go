@@ -1,0 +1,279 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// idleCommit is how long ticks that found nothing to do may stay uncommitted: a restart reads them again.
+const idleCommit = time.Minute
+
+func (s *session) loop(ctx context.Context) error {
+	backoff := minBackoff
+	last := 0 // records of the last poll
+	s.ended = time.Now()
+	for {
+		s.throttle()
+		if rest := s.pace.rest(time.Since(s.ended), last); rest > 0 && !pause(ctx, rest) {
+			return ctx.Err()
+		}
+		fetches := s.client.PollRecords(ctx, s.opts.MaxBatch)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := fetchError(fetches); err != nil { // a closed client too
+			return err
+		}
+		last = fetches.NumRecords()
+		refused, err := s.process(fetches)
+		s.client.AllowRebalance()
+		switch {
+		case err != nil:
+			return err
+		case !refused:
+			backoff = minBackoff
+			continue
+		}
+		if !pause(ctx, backoff) {
+			return ctx.Err()
+		}
+		backoff = min(2*backoff, time.Second)
+	}
+}
+
+// throttle pauses the inputs, not the ticks, while too many effects run: their results make room.
+func (s *session) throttle() {
+	running := int(s.running.Load())
+	topics := s.eng.topo.inputs()
+	switch {
+	case !s.full && running >= s.opts.MaxEffects:
+		s.full = true
+		s.client.Client().PauseFetchTopics(topics...)
+	case s.full && running <= s.opts.MaxEffects/2:
+		s.full = false
+		s.client.Client().ResumeFetchTopics(topics...)
+	}
+}
+
+// process runs one poll as one transaction. refused says that the broker did not commit it.
+func (s *session) process(fetches kgo.Fetches) (refused bool, err error) {
+	lost, err := s.apply()
+	if err != nil {
+		return false, err
+	}
+	if lost { // start afresh: it clears the client's mark of the revocation, or it would abort the next transaction
+		return false, s.rewind()
+	}
+	began := time.Now()
+	tx := s.eng.begin()
+	defer s.settle(tx)
+	if id, err := s.handleAll(tx, fetches); err != nil {
+		s.eng.abort(tx)
+		return false, s.retry(id, err)
+	}
+	if tx.empty() && time.Since(s.ended) < idleCommit { // ticks that found nothing to do: their offsets go with the next transaction
+		s.eng.commit(tx)
+		return false, nil
+	}
+	if err := s.reach("before begin"); err != nil {
+		return false, err
+	}
+	committed, err := s.publish(tx)
+	if err == nil && !committed {
+		err = s.confirmAborted()
+	}
+	if err != nil || !committed {
+		s.eng.abort(tx)
+		s.metrics.aborts.Inc()
+		return true, err
+	}
+	if err := s.reach("after end"); err != nil {
+		return false, err
+	}
+	effects := s.eng.commit(tx)
+	if err := s.reach("after fold"); err != nil {
+		return false, err
+	}
+	s.start(effects)
+	s.metrics.committed(tx, time.Since(began))
+	return false, nil
+}
+
+func (s *session) handleAll(tx *staged, fetches kgo.Fetches) (id int32, err error) {
+	now := s.opts.Clock.Now()
+	fetches.EachRecord(func(r *kgo.Record) {
+		if err != nil {
+			return
+		}
+		rec := record(r)
+		at := rec.time(now)
+		if s.eng.inputs[rec.Topic].Entrance {
+			at = now
+		}
+		id, err = r.Partition, s.eng.handle(tx, rec, at)
+	})
+	return id, err
+}
+
+// retry goes back to the committed offsets and leaves the partition alone for a while; the others go on.
+func (s *session) retry(id int32, why error) error {
+	if errors.Is(why, errStranger) { // passing it over would commit its offset
+		return why
+	}
+	s.metrics.retries.Inc()
+	if errors.Is(why, ErrNotReady) {
+		s.opts.Log.Debug("not ready, trying again", "topology", s.eng.topo.Name, "err", why)
+	} else {
+		s.opts.Log.Warn("transaction aborted, trying again", "topology", s.eng.topo.Name, "err", why)
+	}
+	p := s.eng.parts[id]
+	backoff := min(minBackoff<<min(p.retries, 10), time.Second)
+	p.retries++
+	held := map[string][]int32{}
+	for _, topic := range s.eng.topo.consumes() {
+		held[topic] = []int32{id}
+	}
+	s.client.Client().PauseFetchPartitions(held)
+	s.effects.Go(func() {
+		if pause(s.ctx, backoff) {
+			s.client.Client().ResumeFetchPartitions(held)
+		}
+	})
+	return s.rewind()
+}
+
+// rewind goes back to the committed offsets. End without a transaction does just that, on the client alone.
+func (s *session) rewind() error {
+	ctx, cancel := s.endContext()
+	defer cancel()
+	if _, err := s.client.End(ctx, kgo.TryAbort); err != nil {
+		return fmt.Errorf("rewind: %w", err)
+	}
+	return nil
+}
+
+// endContext is not the session's: cutting End off leaves the outcome unknown.
+func (s *session) endContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(s.ctx), s.opts.SessionTimeout)
+}
+
+// publish makes a transaction durable: outputs, changelog, offsets, all or none. Only then may anything of it be
+// seen in memory.
+func (s *session) publish(tx *staged) (committed bool, err error) {
+	began := time.Now()
+	if err := s.client.Begin(); err != nil {
+		return false, fmt.Errorf("begin transaction: %w", err)
+	}
+	ctx, cancel := s.endContext()
+	defer cancel()
+	first, err := s.produce(ctx, append(tx.records, tx.changelog()...))
+	if err != nil {
+		_, aborted := s.client.End(ctx, kgo.TryAbort)
+		return false, errors.Join(fmt.Errorf("produce: %w", err), aborted)
+	}
+	if err := s.reach("before end"); err != nil {
+		return false, err
+	}
+	ending := time.Now()
+	committed, err = s.client.End(ctx, kgo.TryCommit)
+	if err != nil {
+		return false, fmt.Errorf("end transaction: %w", err)
+	}
+	if !first.IsZero() && tx.consumed <= paceBatch {
+		s.pace.learn(began.Sub(s.ended), first.Sub(began)+time.Since(ending))
+	}
+	s.ended = time.Now()
+	return committed, nil
+}
+
+// produce writes the records and waits until all are in the log; first is when the first was. A record that fails, say
+// for its size, does not by itself fail a transaction: its error is looked at here, before End.
+func (s *session) produce(ctx context.Context, records []*kgo.Record) (first time.Time, err error) {
+	var acked sync.WaitGroup
+	var mu sync.Mutex
+	var when time.Time
+	var fault error
+	acked.Add(len(records))
+	promise := func(_ *kgo.Record, err error) {
+		mu.Lock()
+		if when.IsZero() {
+			when = time.Now()
+		}
+		if fault == nil {
+			fault = err
+		}
+		mu.Unlock()
+		acked.Done()
+	}
+	for _, r := range records {
+		s.client.Produce(ctx, r, promise)
+	}
+	if err := s.reach("after produce"); err != nil {
+		return time.Time{}, err
+	}
+	acked.Wait()
+	return when, fault
+}
+
+// reach is where a test may end the session, as a crash would.
+func (s *session) reach(point string) error {
+	if s.opts.failpoint == nil {
+		return nil
+	}
+	return s.opts.failpoint(s, point)
+}
+
+// confirmAborted asks the group whether a transaction that End calls aborted was: of an EndTxn that the broker answers
+// with UNKNOWN_SERVER_ERROR, the client assumes so. An error means: who knows; restore.
+func (s *session) confirmAborted() error {
+	ctx, cancel := s.endContext()
+	defer cancel()
+	there, err := kadm.NewClient(s.client.Client()).FetchOffsets(kadm.RequireStable(ctx), s.eng.topo.Name)
+	if err != nil {
+		return fmt.Errorf("confirm that the transaction was aborted: %w", err)
+	}
+	for topic, partitions := range s.client.Client().CommittedOffsets() {
+		for id, here := range partitions {
+			if o, ok := there.Lookup(topic, id); ok && o.At > 0 && o.At != here.Offset {
+				return fmt.Errorf("the outcome of the last transaction is in doubt: %s/%d is committed at %d, expected %d", topic, id, o.At, here.Offset)
+			}
+		}
+	}
+	return nil
+}
+
+// start performs effects whose transaction has committed, each in a goroutine that the session waits for.
+func (s *session) start(effects []effect) {
+	for _, e := range effects {
+		if e.part.ctx.Err() != nil { // lost since: its next owner performs them
+			continue
+		}
+		s.running.Add(1)
+		s.effects.Go(func() {
+			result := s.eng.topo.Perform(e.part.ctx, e.v)
+			s.running.Add(-1)
+			if result == nil || e.part.ctx.Err() != nil {
+				return
+			}
+			e.part.deliver(result)
+			s.ticker.ask(e.part.id)
+		})
+	}
+}
+
+// settle tells the ticker, whatever became of the transaction, which ticks have arrived and when the next are due.
+func (s *session) settle(tx *staged) {
+	for _, id := range slices.Sorted(maps.Keys(tx.shares)) {
+		if p := s.eng.parts[id]; p != nil {
+			s.ticker.settled(id, tx.shares[id].ticked, p.timers.next())
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package voting
+
+import (
+	"slices"
+	"time"
+
+	"joinery.internal/pkg/event"
+)
+
+// State is everything remembered of one approval. The zero State knows none.
+//
+// Invariants: Votes are of eligible people, each at most once per stage; once Closed is set nothing but the memory of it
+// changes.
+type State struct {
+	Request   event.ApprovalRequest `json:"r"`
+	Stage     int                   `json:"s,omitempty"` // index of the open one
+	Opened    time.Time             `json:"o,omitzero"`  // the open stage
+	Added     []event.IdentityID    `json:"a,omitempty"` // by delegation, to the open stage
+	Escalated bool                  `json:"e,omitempty"`
+	Fallback  bool                  `json:"f,omitempty"`
+	Votes     []Vote                `json:"v,omitempty"`
+	Taken     []string              `json:"c,omitempty"` // ids of commands
+	Closed    Outcome               `json:"x,omitempty"`
+	ClosedAt  time.Time             `json:"t,omitzero"`
+}
+
+// Vote is one approval of a stage.
+type Vote struct {
+	Stage int              `json:"s"`
+	Actor event.IdentityID `json:"a"`
+}
+
+// Outcome is how an approval ended.
+type Outcome string
+
+// The outcomes of an approval.
+const (
+	Granted   Outcome = "granted"
+	Refused   Outcome = "refused"
+	Expired   Outcome = "expired"
+	Withdrawn Outcome = "withdrawn"
+)
+
+// remember is how long a closed approval is kept, to answer late votes and requests said twice: the topics are kept
+// no longer.
+const remember = 30 * 24 * time.Hour
+
+func (s State) clone() State {
+	s.Added, s.Votes, s.Taken = slices.Clone(s.Added), slices.Clone(s.Votes), slices.Clone(s.Taken)
+	return s
+}
+
+func (s State) known() bool { return s.Request.RequestID != "" }
+
+func (s State) stage() event.ApprovalStage { return s.Request.Stages[s.Stage] }
+
+// barred says why the person may never decide the open stage; empty: they may, if they are asked to.
+func (s State) barred(id event.IdentityID) string {
+	earlier := slices.ContainsFunc(s.Votes, func(v Vote) bool { return v.Stage < s.Stage && v.Actor == id })
+	switch {
+	case id == s.Request.IdentityID || id == s.Request.Requester:
+		return reasonOwn
+	case earlier && slices.Contains(s.stage().Exclude, "previous"):
+		return reasonPrevious
+	}
+	return ""
+}
+
+// eligible are those who may decide the open stage, in the order they were named, whether they have voted or not.
+func (s State) eligible() []event.IdentityID {
+	st := s.stage()
+	named := slices.Clone(st.Approvers)
+	if s.Fallback {
+		named = append(named, st.Fallback...)
+	}
+	if s.Escalated {
+		named = append(named, st.EscalateTo...)
+	}
+	named = append(named, s.Added...)
+	var out []event.IdentityID
+	for _, id := range named {
+		if id != "" && !slices.Contains(out, id) && s.barred(id) == "" {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (s State) voted(id event.IdentityID) bool { return slices.Contains(s.Votes, Vote{s.Stage, id}) }
+
+// asked are those whose decision is still wanted.
+func (s State) asked() []event.IdentityID {
+	return slices.DeleteFunc(s.eligible(), s.voted)
+}
+
+func (s State) approvals() int {
+	n := 0
+	for _, v := range s.Votes {
+		if v.Stage == s.Stage {
+			n++
+		}
+	}
+	return n
+}
+
+func (s State) quorum() int { return max(1, s.stage().Quorum) }
+
+// dueAt is when the open stage is decided by nobody's decision; zero: never.
+func (s State) dueAt() time.Time { return after(s.Opened, s.stage().DenyAfterMS) }
+
+// next is when something happens by itself; zero: nothing does.
+func (s State) next() time.Time {
+	switch {
+	case !s.known():
+		return time.Time{}
+	case s.Closed != "":
+		return s.ClosedAt.Add(remember)
+	case !s.Escalated && s.stage().EscalateAfterMS > 0:
+		return earliest(after(s.Opened, s.stage().EscalateAfterMS), s.dueAt())
+	}
+	return s.dueAt()
+}
+
+func after(t time.Time, ms int64) time.Time {
+	if ms <= 0 {
+		return time.Time{}
+	}
+	return t.Add(time.Duration(ms) * time.Millisecond)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
