@@ -60,4 +60,6 @@ func Verify(public ed25519.PublicKey, beneficiary event.IdentityID, a event.Appr
 }
 
 // Covers says whether the approval is about the entitlement, written `target:kind/name`.
-func Covers(a event.Approval, entitlement string) bool { return slices.Contains(a.Entitlements, entitlement) }
+func Covers(a event.Approval, entitlement string) bool {
+	return slices.Contains(a.Entitlements, entitlement)
+}

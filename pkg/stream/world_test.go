@@ -65,7 +65,7 @@ func newWorld(t *testing.T, network *kfake.VirtualNetwork) *world {
 
 // reach gives the options of a client of this world.
 func (w *world) reach() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(w.broker.ListenAddrs()...), kgo.Dialer(w.dial)}
+	return []kgo.Opt{kgo.SeedBrokers(w.broker.ListenAddrs()...), kgo.Dialer(w.dial), kgo.DisableClientMetrics()}
 }
 
 // feed produces an input; values are JSON, or poison.
@@ -101,7 +101,7 @@ func (w *world) start(name string, change func(*Options)) *instance {
 
 func (i *instance) run(topology Topology) {
 	o := Options{Seeds: i.w.broker.ListenAddrs(), Instance: i.name, Codec: jsonCodec{}, SessionTimeout: 10 * time.Second,
-		Dialer: []kgo.Opt{kgo.Dialer(i.way.DialContext)}, failpoint: i.failpoint}
+		Dialer: []kgo.Opt{kgo.Dialer(i.way.DialContext), kgo.DisableClientMetrics()}, failpoint: i.failpoint}
 	if i.options != nil {
 		i.options(&o)
 	}

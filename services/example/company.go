@@ -113,7 +113,7 @@ func (c *Company) say(w *Worker, kind event.RecordKind, effective, reason string
 	r := event.SourceRecord{ID: fmt.Sprintf("hr-%06d", c.ids), Source: "hr", SourceKey: "W" + w.EmployeeNumber, Sequence: &seq,
 		RecordedAt: c.now, EffectiveAt: effective, Kind: kind, Reason: reason}
 	if kind == event.Upsert {
-		p := w.Profile.Clone()
+		p := w.Clone()
 		r.Person = &p
 	}
 	c.records = append(c.records, r)
@@ -247,7 +247,7 @@ func (c *Company) duplicate() {
 // stale lets an old version of a worker arrive late, under an id of its own.
 func (c *Company) stale() {
 	w := c.pick(func(w *Worker) bool { return working(w) && w.Sequence > 1 })
-	old := w.Profile.Clone()
+	old := w.Clone()
 	old.Title = "Trainee"
 	c.ids++
 	seq := int64(0)

@@ -15,6 +15,7 @@ import (
 
 	"joinery.internal/pkg/broker"
 	"joinery.internal/pkg/clickhouse/engine"
+	"joinery.internal/services/joinery/internal/bench"
 	"joinery.internal/services/joinery/internal/demo"
 	"joinery.internal/services/joinery/internal/dev"
 )
@@ -24,7 +25,23 @@ func hosts() []*cobra.Command {
 	host := func(name string, run func([]string) int) *cobra.Command {
 		return &cobra.Command{Use: name, Hidden: true, DisableFlagParsing: true, Run: func(_ *cobra.Command, args []string) { os.Exit(run(args)) }}
 	}
-	return []*cobra.Command{host("broker-host", broker.HostMain), host("engine-host", engine.HostMain)}
+	return []*cobra.Command{host("broker-host", broker.HostMain), host("engine-host", engine.HostMain), benchCommand()}
+}
+
+// benchCommand is what `make bench` runs for the whole pipeline.
+func benchCommand() *cobra.Command {
+	o := bench.Options{Out: os.Stdout}
+	cmd := &cobra.Command{Use: "bench", Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		o.Log = logger(slog.LevelError)
+		if o.SelfExe, err = self(); err != nil {
+			return err
+		}
+		return bench.Run(cmd.Context(), o)
+	}}
+	cmd.Flags().IntVar(&o.Drain, "drain", 10_000, "hires to drain")
+	cmd.Flags().IntVar(&o.Rate, "rate", 500, "hires a second, for latency")
+	cmd.Flags().DurationVar(&o.Steady, "steady", 10*time.Second, "how long at that rate")
+	return cmd
 }
 
 func devCommand() *cobra.Command {
@@ -48,7 +65,7 @@ development only, and everything listens on loopback.`,
 			if o.SelfExe, err = self(); err != nil {
 				return err
 			}
-			o.Progress, o.Log = os.Stderr, logger(verbose)
+			o.Progress, o.Log = os.Stderr, logger(level(verbose, slog.LevelWarn))
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			fmt.Fprintln(os.Stderr, "joinery dev: development logins, no TLS, loopback only. Not for real people's access.")
@@ -87,7 +104,7 @@ an outage of a target and a poison record. Exit code 0 only if every expected en
 			if o.SelfExe, err = self(); err != nil {
 				return err
 			}
-			o.Out, o.Progress, o.Log = os.Stdout, os.Stderr, logger(verbose)
+			o.Out, o.Progress, o.Log = os.Stdout, os.Stderr, logger(level(verbose, slog.LevelError))
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			return demo.Run(ctx, o)
@@ -107,11 +124,14 @@ func self() ([]string, error) {
 	return []string{exe}, nil
 }
 
-func logger(verbose bool) *slog.Logger {
-	level := slog.LevelWarn
+func level(verbose bool, quiet slog.Level) slog.Level {
 	if verbose {
-		level = slog.LevelInfo
+		return slog.LevelInfo
 	}
+	return quiet
+}
+
+func logger(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 

@@ -43,11 +43,11 @@ func (l *liveDirectory) ByEmployeeNumber(n string) (event.IdentityID, bool) {
 func (l *liveDirectory) ByEmail(m string) (event.IdentityID, bool) { return l.now.Load().ByEmail(m) }
 func (l *liveDirectory) All() []event.DirectoryEntry               { return l.now.Load().All() }
 
-// view is a running reader of topics: directory.Directory and stream.Follower are.
+// view is a running reader of topics: directory.Directory and stream.Follower are. It ends by itself, with its context or
+// with a fault, and has let go of everything then.
 type view interface {
 	Done() <-chan struct{}
 	Err() error
-	Close()
 }
 
 // follow opens the views, returns when each has seen all that was there, and keeps them open until ctx ends.
@@ -85,14 +85,11 @@ func follow(ctx context.Context, group *errgroup.Group, env service.Env) (*views
 func keep(ctx context.Context, env service.Env, name string, now view, open func() (view, error)) {
 	pause := minPause
 	for {
-		select {
-		case <-ctx.Done():
-			now.Close()
+		<-now.Done()
+		if ctx.Err() != nil {
 			return
-		case <-now.Done():
 		}
 		env.Log.Warn("view ended, opening it again", "view", name, "err", now.Err())
-		now.Close()
 		for {
 			next, err := open()
 			if err == nil {

@@ -176,8 +176,8 @@ func (s *sink) make(ctx context.Context, r *kgo.Record) (made evidence.Row, err 
 func (s *sink) persist(ctx context.Context, what string, f func() error) error {
 	for wait := retryFirst; ; wait = min(2*wait, retryMax) {
 		err := f()
-		if err == nil {
-			return nil
+		if err == nil || ctx.Err() != nil {
+			return err
 		}
 		s.metrics.retries.Inc()
 		s.env.Log.Warn("cannot "+what+", trying again", "after", wait, "err", err)

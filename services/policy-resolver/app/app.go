@@ -15,7 +15,7 @@ import (
 	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/service"
 	"joinery.internal/pkg/stream"
-	"joinery.internal/services/policy-resolver/internal/bundles"
+	"joinery.internal/services/policy-resolver/internal/shell/bundles"
 )
 
 // Name is the topology's.

@@ -14,7 +14,7 @@ import (
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/stream/streamtest"
 	"joinery.internal/services/policy-resolver/app"
-	"joinery.internal/services/policy-resolver/internal/bundles"
+	"joinery.internal/services/policy-resolver/internal/shell/bundles"
 )
 
 var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)

@@ -10,7 +10,7 @@ import (
 	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/services/policy-resolver/internal/access"
-	"joinery.internal/services/policy-resolver/internal/bundles"
+	"joinery.internal/services/policy-resolver/internal/shell/bundles"
 )
 
 // partition is which policy is in force, what waits for one, and how far the population has been gone through.

@@ -119,10 +119,10 @@ var (
 
 // schemaOf describes a type; structs become components, named once.
 func schemaOf(t reflect.Type, named map[string]*schema) *schema {
-	switch {
-	case t == timeType:
+	switch t {
+	case timeType:
 		return &schema{Type: "string", Format: "date-time"}
-	case t == rawType:
+	case rawType:
 		return &schema{}
 	}
 	switch t.Kind() {

@@ -67,7 +67,7 @@ func (f *Feed) walk(zone *time.Location) track {
 	if f.base != nil {
 		w.track = f.base.Track.clone()
 	}
-	w.track.Zone = f.zoneName()
+	w.Zone = f.zoneName()
 	for _, n := range f.facts {
 		w.apply(f.Authority, n)
 	}

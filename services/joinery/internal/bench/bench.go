@@ -49,7 +49,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	for name, text := range config {
 		file := filepath.Join(dir, "config", name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

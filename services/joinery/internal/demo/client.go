@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"joinery.internal/pkg/event"
 	"joinery.internal/services/joinery/internal/demoapp"
 )
@@ -85,8 +87,13 @@ func (c client) produce(ctx context.Context, records ...event.SourceRecord) erro
 	return nil
 }
 
-func (c client) advance(ctx context.Context, d time.Duration) error {
-	return c.api(ctx, "POST", "/clock", "", map[string]string{"advance": d.String()}, nil)
+// advanceTo moves the pipeline's clock to an instant, which must lie ahead.
+func (c client) advanceTo(ctx context.Context, at time.Time) error {
+	var clock struct{ Now time.Time }
+	if err := c.api(ctx, "GET", "/clock", "", nil, &clock); err != nil {
+		return err
+	}
+	return c.api(ctx, "POST", "/clock", "", map[string]string{"advance": model.Duration(at.Sub(clock.Now).Round(time.Millisecond)).String()}, nil)
 }
 
 // look reads what a target really holds.

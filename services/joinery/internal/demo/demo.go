@@ -14,8 +14,8 @@ import (
 	"os"
 	"time"
 
-	"joinery.internal/services/joinery/internal/dev"
 	"joinery.internal/services/example"
+	"joinery.internal/services/joinery/internal/dev"
 )
 
 // Options of `joinery demo`.

@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"joinery.internal/pkg/event"
-	"joinery.internal/services/joinery/internal/demoapp"
 	"joinery.internal/services/example"
+	"joinery.internal/services/joinery/internal/demoapp"
 )
 
 // The cast: people of the script, beside the company's 300.
@@ -28,6 +28,9 @@ const (
 
 const day = 24 * time.Hour
 
+// prague is the beginning of a day of June in Prague, where the cast lives.
+func prague(day int) time.Time { return time.Date(2026, time.June, day-1, 22, 0, 0, 0, time.UTC) }
+
 func (s *story) steps() []step {
 	return []step{
 		{"300 workers are hired through the source topic and have their accounts in three targets", s.hireCompany},
@@ -42,7 +45,7 @@ func (s *story) steps() []step {
 		{"Rita leaves and is rehired four days later: the same accounts, enabled again", s.ritaComesBack},
 		{"a broken source writes bytes that are no record: they wait in the dead letters, all else flows", s.poison},
 		{"three days pass: Nora's first day has come, her accounts are active", s.noraStarts},
-		{"ten more days pass: Conny's contract is over, the accounts are disabled", s.connyEnds},
+		{"nine more days pass: Conny's contract is over, the accounts are disabled", s.connyEnds},
 		{"two more days pass: Felix's grace is over, the ERP reader role is gone", s.felixGraceEnds},
 		{"nothing was created twice in any target", s.nothingTwice},
 	}
@@ -123,7 +126,7 @@ func (s *story) noraIsHired(ctx context.Context) error {
 }
 
 func (s *story) noraStarts(ctx context.Context) error {
-	if err := s.advance(ctx, 3*day); err != nil {
+	if err := s.advanceTo(ctx, prague(4)); err != nil {
 		return err
 	}
 	return s.expect(ctx, account{target: "chat", person: identity(nora), enabled: true, has: []string{"group/everyone", "group/engineering"}},
@@ -141,7 +144,7 @@ func (s *story) felixMoves(ctx context.Context) error {
 }
 
 func (s *story) felixGraceEnds(ctx context.Context) error {
-	if err := s.advance(ctx, 2*day); err != nil {
+	if err := s.advanceTo(ctx, example.Start.Add(14*day+time.Minute)); err != nil {
 		return err
 	}
 	return s.expect(ctx, account{target: "chat", person: identity(felix), enabled: true, has: []string{"group/sales"}},
@@ -315,7 +318,7 @@ func (s *story) poison(ctx context.Context) error {
 }
 
 func (s *story) connyEnds(ctx context.Context) error {
-	if err := s.advance(ctx, 10*day); err != nil {
+	if err := s.advanceTo(ctx, prague(13)); err != nil {
 		return err
 	}
 	return s.expect(ctx, gone(conny, "chat")...)

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/example"
 	"joinery.internal/services/joinery/internal/demoapp"
 	"joinery.internal/services/joinery/internal/dev"
-	"joinery.internal/services/example"
 )
 
 // patience is how long an end state may take to show in a target.
@@ -56,7 +56,7 @@ func (s *story) play(ctx context.Context) error {
 		if len(s.wrong) > before {
 			mark = "WRONG"
 		}
-		s.say("%2d. %-86s %-5s %5.1f s", i+1, step.title, mark, time.Since(began).Seconds())
+		s.say("%2d. %-92s %-5s %5.1f s", i+1, step.title, mark, time.Since(began).Seconds())
 		for _, w := range s.wrong[before:] {
 			s.say("      %s", w)
 		}
@@ -183,28 +183,30 @@ func (s *story) kpis(ctx context.Context) error {
 		s.say("%-32s %8s %10s %8s %14s %14s", r.Trigger, r.Closed, r.Succeeded, r.Changes, r.P50, r.P95)
 	}
 	var kpi struct {
-		CasesClosed          int64    `json:"cases_closed"`
-		SuccessRate          *float64 `json:"success_rate"`
-		FirstTimeSuccessRate *float64 `json:"first_time_success_rate"`
-		P50                  *float64 `json:"event_to_access_p50_ms"`
-		P95                  *float64 `json:"event_to_access_p95_ms"`
-		Revoke               *float64 `json:"time_to_revoke_p95_ms"`
-		Exceptions           int64    `json:"exceptions"`
-		MTTR                 *float64 `json:"mttr_ms"`
+		Overall struct {
+			Closed    int64    `json:"cases_closed"`
+			Success   *float64 `json:"success_rate"`
+			FirstTime *float64 `json:"first_time_success_rate"`
+			P50       *float64 `json:"event_to_access_p50_ms"`
+			P95       *float64 `json:"event_to_access_p95_ms"`
+			Revoke    *float64 `json:"time_to_revoke_p95_ms"`
+			Volume    int64    `json:"exceptions"`
+			MTTR      *float64 `json:"mttr_ms"`
+		} `json:"overall"`
 	}
 	if err := s.api(ctx, "GET", "/kpi?since=365d", "", nil, &kpi); err != nil {
 		return err
 	}
 	s.say("\nKPI                                     value")
 	s.say("%s", strings.Repeat("-", 52))
-	s.say("%-38s %6d", "cases closed", kpi.CasesClosed)
-	s.say("%-38s %s", "workflow success rate", figure(kpi.SuccessRate, 100, " %"))
-	s.say("%-38s %s", "  without any exception", figure(kpi.FirstTimeSuccessRate, 100, " %"))
-	s.say("%-38s %s", "event to access change, p50", figure(kpi.P50, 1, " ms"))
-	s.say("%-38s %s", "event to access change, p95", figure(kpi.P95, 1, " ms"))
-	s.say("%-38s %s", "time to revoke, p95", figure(kpi.Revoke, 1, " ms"))
-	s.say("%-38s %6d", "exceptions", kpi.Exceptions)
-	s.say("%-38s %s", "mean time to remediate", figure(kpi.MTTR, 1, " ms"))
+	s.say("%-38s %6d", "cases closed", kpi.Overall.Closed)
+	s.say("%-38s %s", "workflow success rate", figure(kpi.Overall.Success, 100, " %"))
+	s.say("%-38s %s", "  without any exception", figure(kpi.Overall.FirstTime, 100, " %"))
+	s.say("%-38s %s", "event to access change, p50", figure(kpi.Overall.P50, 1, " ms"))
+	s.say("%-38s %s", "event to access change, p95", figure(kpi.Overall.P95, 1, " ms"))
+	s.say("%-38s %s", "time to revoke, p95", figure(kpi.Overall.Revoke, 1, " ms"))
+	s.say("%-38s %6d", "exceptions", kpi.Overall.Volume)
+	s.say("%-38s %s", "mean time to remediate", figure(kpi.Overall.MTTR, 1, " ms"))
 	return nil
 }
 

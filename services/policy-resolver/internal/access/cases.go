@@ -66,16 +66,17 @@ func (w *Work) fail(c *Case, reason string) {
 // settle closes every case that waits for nothing any more.
 func (w *Work) settle() {
 	w.State.Cases = slices.DeleteFunc(w.State.Cases, func(c Case) bool {
-		switch {
-		case len(c.Waits) > 0 || c.Request != "" || len(c.Faults) > 0:
+		if len(c.Waits) > 0 || c.Request != "" || len(c.Faults) > 0 {
 			return false
-		case c.Failed:
-			w.tell(c, event.CaseRemediated, event.CaseSucceeded, "")
-		case c.Refused:
-			w.tell(c, event.CaseCompleted, event.CaseRefused, "")
-		default:
-			w.tell(c, event.CaseCompleted, event.CaseSucceeded, "")
 		}
+		outcome := event.CaseSucceeded
+		if c.Refused {
+			outcome = event.CaseRefused
+		}
+		if c.Failed {
+			w.tell(c, event.CaseRemediated, outcome, "")
+		}
+		w.tell(c, event.CaseCompleted, outcome, "")
 		return true
 	})
 }

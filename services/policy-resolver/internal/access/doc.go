@@ -37,7 +37,7 @@
 //
 //	opened --+--> completed (succeeded, refused)
 //	         +--> waiting (approval, held) --> completed
-//	         +--> failed --> remediated
+//	         +--> failed --> remediated, completed
 //
 // It owns the meaning of all that and the shape of State. It does not own what policy says (pkg/policy), storage,
 // timers and topics (app), or who approves (services/approval). Pure; a Work serves one call and one goroutine.

@@ -185,14 +185,6 @@ func (s *State) caseOf(id event.CaseID) *Case {
 	return nil
 }
 
-func (s *State) fault(key string) (Fault, bool) {
-	i, ok := slices.BinarySearchFunc(s.Faults, key, func(f Fault, k string) int { return cmp.Compare(f.Key, k) })
-	if !ok {
-		return Fault{}, false
-	}
-	return s.Faults[i], true
-}
-
 // earliest of two times; zero means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || (!b.IsZero() && b.Before(a)) {

@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "rewrite the outputs of transcripts in t
 //	wait DURATION                          moves the clock through all timers due
 //	event KIND [field=value ...]           the person becomes this (field of the person; effective=, reason=, as words)
 //	ask KIND ROLE id=ID [for=DURATION]     an access request
-//	answer OUTCOME ID [until=DURATION]     granted, refused or expired
+//	answer OUTCOME ID [until=DURATION] [proof=none]    granted, refused or expired
 //	provision [TARGET=OUTCOME ...]         the targets answer: all not named are applied
 //	roles                                  shows the roles held
 func TestTranscripts(t *testing.T) {
@@ -249,7 +249,7 @@ func (p *play) happen(kind event.Kind, args map[string]string) {
 
 func (p *play) answer(outcome, id string, args map[string]string) event.ApprovalEvent {
 	e := event.ApprovalEvent{RequestID: id, Meta: event.Meta{EventID: "answer", Kind: event.Kind("approval." + outcome), Reason: map[string]string{"refused": "denied"}[outcome]}}
-	if outcome == "granted" {
+	if outcome == "granted" && args["proof"] != "none" {
 		for _, q := range p.state.Requests {
 			if q.ID == id {
 				e.Proof = &event.Approval{RequestID: id, Role: q.Role, Entitlements: []string{"erp:account", "erp:role/" + q.Role}, Policy: p.bundle.Hash(),

@@ -7,12 +7,12 @@ import (
 
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/event"
-	"joinery.internal/services/policy-resolver/internal/bundles"
+	"joinery.internal/services/policy-resolver/internal/shell/bundles"
 )
 
 func published(t *testing.T) event.PolicyBundle {
 	t.Helper()
-	cfg, err := config.LoadDir(filepath.Join("..", "access", "testdata", "policies", "corp"))
+	cfg, err := config.LoadDir(filepath.Join("..", "..", "access", "testdata", "policies", "corp"))
 	if err != nil {
 		t.Fatal(err)
 	}
