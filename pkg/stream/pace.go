@@ -11,25 +11,31 @@ import "time"
 // It learns both costs, the first record's way to the log plus End, from what it does; while it rests, one
 // transaction in many is hasty to learn whether the broker has changed.
 type pace struct {
-	hasty  time.Duration // what a transaction costs that begins right after the last; 0: not known
-	rested time.Duration // what it costs after a rest; 0: not known
-	rests  int           // since the last hasty one
+	hasty    time.Duration // what a transaction costs that begins right after the last; 0: not known
+	rested   time.Duration // what it costs after a rest; 0: not known
+	rests    int           // since the last hasty one
+	patience int           // rests until the next hasty one; doubles each time
 }
 
 const (
 	paceRest  = 20 * time.Millisecond
 	paceBatch = 500 // more records than this waiting are worth a transaction at once
-	paceProbe = 256 // rests until one is left out
+
+	minPatience, maxPatience = 4, 256 // so that a false alarm costs a tenth of a second, and a slow broker one in many
 )
 
 // rest gives how long to wait before the next poll: since is the time since the last transaction ended, last the
 // records of the last poll.
 func (p *pace) rest(since time.Duration, last int) time.Duration {
-	if last >= paceBatch || since >= paceRest || !p.slow() {
+	if !p.slow() {
+		p.rests, p.patience = 0, minPatience
 		return 0
 	}
-	if p.rests++; p.rests > paceProbe {
-		p.rests = 0
+	if last >= paceBatch || since >= paceRest {
+		return 0
+	}
+	if p.rests++; p.rests > p.patience {
+		p.rests, p.patience = 0, min(2*p.patience, maxPatience)
 		return 0
 	}
 	return paceRest - since
@@ -44,9 +50,12 @@ func (p *pace) learn(rest, cost time.Duration) {
 	if rest >= paceRest/2 {
 		known = &p.rested
 	}
-	if *known == 0 {
+	switch {
+	case *known == 0:
 		*known = cost
-		return
+	case cost < *known:
+		*known -= (*known - cost) / 2
+	default: // warily: one transaction that met a pause of the machine says nothing
+		*known += min(cost-*known, *known) / 4
 	}
-	*known += (cost - *known) / 4
 }

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -60,7 +59,7 @@ func storm(t *testing.T, rng *rand.Rand) {
 			w.feed(mixed(rng, n))
 		}
 		if rng.IntN(3) == 0 {
-			w.strike(rng, instances)
+			w.strike(rng, pick(rng, instances))
 		}
 		time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
 	}
@@ -68,9 +67,12 @@ func storm(t *testing.T, rng *rand.Rand) {
 		i.way.heal()
 		i.killAt("")
 	}
-	a := w.audit()
+	for _, f := range w.faults {
+		f.Remove()
+	}
+	w.audit()
 	time.Sleep(30 * time.Second) // for what comes twice to come
-	a = w.audit()
+	a := w.audit()
 	for _, i := range instances {
 		i.stop()
 	}
@@ -81,9 +83,8 @@ func storm(t *testing.T, rng *rand.Rand) {
 }
 
 // strike makes one thing go wrong.
-func (w *world) strike(rng *rand.Rand, all []*instance) {
-	i := pick(rng, all)
-	switch rng.IntN(8) {
+func (w *world) strike(rng *rand.Rand, i *instance) {
+	switch rng.IntN(7) {
 	case 0:
 		i.restart()
 	case 1:
@@ -92,31 +93,11 @@ func (w *world) strike(rng *rand.Rand, all []*instance) {
 		i.way.loseAnswer(int16(pick(rng, keys())))
 	case 4:
 		i.killAt(pick(rng, points))
-	case 5:
-		w.compact(all)
 	default:
 		key := pick(rng, keys())
 		err := pick(rng, brokerFaults[key])
 		_, topLevel := map[kmsg.Key]bool{kmsg.EndTxn: true, kmsg.Heartbeat: true, kmsg.JoinGroup: true, kmsg.SyncGroup: true, kmsg.InitProducerID: true}[key]
-		w.broker.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: 1 + rng.IntN(3), TopLevel: topLevel})
-	}
-}
-
-// compact compacts while no transaction is open: this broker, unlike Kafka, counts open ones as committed, and loses what
-// they supersede if they abort.
-func (w *world) compact(all []*instance) {
-	for _, i := range all {
-		i.stop()
-	}
-	open, err := kadm.NewClient(w.client).ListTransactions(w.t.Context(), nil, []string{"Ongoing"})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if len(open) == 0 {
-		w.broker.Compact()
-	}
-	for _, i := range all {
-		i.run(counting())
+		w.faults = append(w.faults, w.broker.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: 1 + rng.IntN(3), TopLevel: topLevel}))
 	}
 }
 

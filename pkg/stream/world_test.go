@@ -27,6 +27,7 @@ type world struct {
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	client *kgo.Client // of the test: no faults on its way
 	inputs int
+	faults []*kfake.FaultHandle // that the broker may still answer with
 
 	mu   sync.Mutex
 	live map[int32]map[string][]byte // of each partition, after the last commit

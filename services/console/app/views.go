@@ -40,8 +40,7 @@ func (l *liveDirectory) Entry(id event.IdentityID) (event.DirectoryEntry, bool) 
 func (l *liveDirectory) ByEmployeeNumber(n string) (event.IdentityID, bool) {
 	return l.now.Load().ByEmployeeNumber(n)
 }
-func (l *liveDirectory) ByEmail(m string) (event.IdentityID, bool) { return l.now.Load().ByEmail(m) }
-func (l *liveDirectory) All() []event.DirectoryEntry               { return l.now.Load().All() }
+func (l *liveDirectory) All() []event.DirectoryEntry { return l.now.Load().All() }
 
 // view is a running reader of topics: directory.Directory and stream.Follower are. It ends by itself, with its context or
 // with a fault, and has let go of everything then.

@@ -91,13 +91,13 @@ func TestEvidenceIsReadAsPeopleAskForIt(t *testing.T) {
 		for _, m := range must(a.Timeline(ctx, desk.TimelineQuery{IdentityID: "id-1", Limit: 10}))(t) {
 			kinds = append(kinds, m.Kind)
 		}
-		want := "identity.hire access.granted case.opened case.completed provision.applied"
+		want := "identity.hire case.opened access.granted provision.applied case.completed"
 		if got := strings.Join(kinds, " "); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
 	t.Run("a timeline can be cut to the newest rows, and to a kind or a family of kinds", func(t *testing.T) {
-		if m := must(a.Timeline(ctx, desk.TimelineQuery{IdentityID: "id-1", Limit: 1}))(t); len(m) != 1 || m[0].Kind != "provision.applied" {
+		if m := must(a.Timeline(ctx, desk.TimelineQuery{IdentityID: "id-1", Limit: 1}))(t); len(m) != 1 || m[0].Kind != "case.completed" {
 			t.Errorf("the newest row is %v", m)
 		}
 		if m := must(a.Timeline(ctx, desk.TimelineQuery{IdentityID: "id-1", Kind: "case", Limit: 10}))(t); len(m) != 2 {

@@ -44,7 +44,6 @@ func (a Actor) String() string {
 type Directory interface {
 	Entry(event.IdentityID) (event.DirectoryEntry, bool)
 	ByEmployeeNumber(string) (event.IdentityID, bool)
-	ByEmail(string) (event.IdentityID, bool)
 	All() []event.DirectoryEntry
 }
 

@@ -212,7 +212,7 @@ func TestABadLineIsNamedByNumberAndNothingOfTheFileIsProduced(t *testing.T) {
 	for name, c := range map[string]struct{ lines, says string }{
 		"not JSON":     {good + "\n\n{", "line 3"},
 		"no source":    {good + "\n" + `{"id":"r-2","source_key":"1001","recorded_at":"2026-03-02T08:00:00Z"}`, `line 2: encode JSON for jml.source.record.v1: field "source" is missing`},
-		"empty key":    {`{"id":"r-2","source":"hr","source_key":"","recorded_at":"2026-03-02T08:00:00Z"}`, `line 1: "source" and "source_key" must not be empty`},
+		"empty key":    {`{"id":"r-2","source":"hr","source_key":"","recorded_at":"2026-03-02T08:00:00Z"}`, `line 1: "source_key" must not be empty`},
 		"unknown word": {strings.Replace(good, "given_name", "givenname", 1), `line 1`},
 		"too long":     {good + "\n" + strings.Repeat("x", 2<<20), "line 2: longer than"},
 	} {

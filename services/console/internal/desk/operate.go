@@ -21,10 +21,18 @@ import (
 // maxLine bounds one record of a file to produce, in bytes.
 const maxLine = 1 << 20
 
+// keys says what the record key is made of, for each topic that people and their systems may write to. Every other has
+// a service or a verb of its own.
+var keys = map[event.Topic][]string{
+	event.SourceRecords:  {"source", "source_key"},
+	event.AccessRequests: {"identity_id"},
+}
+
 // Produce writes JSON lines to a topic that source systems write to, all of them or none.
 func (d *Desk) Produce(ctx context.Context, topic event.Topic, lines io.Reader, dryRun bool) (Produced, error) {
-	if topic != event.SourceRecords {
-		return Produced{}, fault(Invalid, "topic %q is not for people to write to: source systems write %s; every other topic has a service or a verb of its own", topic, event.SourceRecords)
+	if keys[topic] == nil {
+		return Produced{}, fault(Invalid, "topic %q is not for people to write to: source systems write %s, request systems %s; every other topic has a service or a verb of its own",
+			topic, event.SourceRecords, event.AccessRequests)
 	}
 	in := bufio.NewScanner(lines)
 	in.Buffer(make([]byte, 0, 64<<10), maxLine)
@@ -36,7 +44,7 @@ func (d *Desk) Produce(ctx context.Context, topic event.Topic, lines io.Reader, 
 		if len(line) == 0 {
 			continue
 		}
-		r, err := d.sourceRecord(line)
+		r, err := d.record(topic, line)
 		if err != nil {
 			return Produced{}, fault(Invalid, "line %d: %v; nothing was produced", number, err)
 		}
@@ -57,23 +65,23 @@ func (d *Desk) Produce(ctx context.Context, topic event.Topic, lines io.Reader, 
 	return Produced{Produced: len(records)}, nil
 }
 
-// sourceRecord encodes one line and works out its key.
-func (d *Desk) sourceRecord(line []byte) (Outgoing, error) {
-	value, err := d.Codec.EncodeJSON(string(event.SourceRecords), line)
+// record encodes one line and works out its key.
+func (d *Desk) record(topic event.Topic, line []byte) (Outgoing, error) {
+	value, err := d.Codec.EncodeJSON(string(topic), line)
 	if err != nil {
 		return Outgoing{}, err
 	}
-	var who struct {
-		Source    string `json:"source"`
-		SourceKey string `json:"source_key"`
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(line, &fields); err != nil {
+		return Outgoing{}, fmt.Errorf("read the record's key: %w", err)
 	}
-	if err := json.Unmarshal(line, &who); err != nil {
-		return Outgoing{}, fmt.Errorf("read source and source_key: %w", err)
+	parts := make([]string, len(keys[topic]))
+	for i, name := range keys[topic] {
+		if err := json.Unmarshal(fields[name], &parts[i]); err != nil || parts[i] == "" {
+			return Outgoing{}, fmt.Errorf("%q must not be empty: it is part of the record's key", name)
+		}
 	}
-	if who.Source == "" || who.SourceKey == "" {
-		return Outgoing{}, errors.New(`"source" and "source_key" must not be empty: they are the record's key`)
-	}
-	return Outgoing{Topic: event.SourceRecords, Key: who.Source + "/" + who.SourceKey, Value: value}, nil
+	return Outgoing{Topic: topic, Key: strings.Join(parts, "/"), Value: value}, nil
 }
 
 // KPI computes the pipeline's figures over the time up to now.
@@ -98,7 +106,7 @@ func (d *Desk) SQL(ctx context.Context, query string) (Table, error) {
 
 // Status looks at everything at once. What does not answer is named and does not hide the rest.
 func (d *Desk) Status(ctx context.Context) Status {
-	s := Status{State: "ok", Now: d.Clock.Now().UTC(), People: len(d.Directory.All()), Endpoints: d.Endpoints, Lag: []Lag{}, Faults: []string{}}
+	s := Status{State: "ok", Now: d.now(), People: len(d.Directory.All()), Endpoints: d.Endpoints, Lag: []Lag{}, Faults: []string{}}
 	note := func(what string, err error) {
 		s.State = "degraded"
 		s.Faults = append(s.Faults, what+": "+err.Error())
@@ -123,9 +131,12 @@ func (d *Desk) Status(ctx context.Context) Status {
 	return s
 }
 
+// now is the pipeline's time as precisely as anything else of it.
+func (d *Desk) now() time.Time { return d.Clock.Now().UTC().Truncate(time.Millisecond) }
+
 // ReadClock tells the pipeline's time.
 func (d *Desk) ReadClock() ClockReading {
-	return ClockReading{Now: d.Clock.Now().UTC(), Movable: d.Advance != nil}
+	return ClockReading{Now: d.now(), Movable: d.Advance != nil}
 }
 
 // MoveClock moves the pipeline's clock ahead, so that dated things can be tried.
@@ -136,13 +147,13 @@ func (d *Desk) MoveClock(by time.Duration, dryRun bool) (ClockReading, error) {
 	case by <= 0:
 		return ClockReading{}, fault(Invalid, "the clock only moves ahead: give a duration such as 36h or 14d")
 	case dryRun:
-		return ClockReading{Now: d.Clock.Now().UTC().Add(by), Movable: true}, nil
+		return ClockReading{Now: d.now().Add(by), Movable: true}, nil
 	}
 	now, err := d.Advance(by)
 	if err != nil {
 		return ClockReading{}, unavailable("move the clock", err)
 	}
-	return ClockReading{Now: now.UTC(), Movable: true}, nil
+	return ClockReading{Now: now.UTC().Truncate(time.Millisecond), Movable: true}, nil
 }
 
 // Cat shows the newest records of a topic, oldest first, in plain JSON.

@@ -139,20 +139,3 @@ func (j *Journal) partitions(ctx context.Context, topic event.Topic) (int32, err
 	}
 	return int32(len(d.Partitions)), nil
 }
-
-// Lag implements desk.Journal: every consumer group of the cluster. The end of a transaction takes a place in the log
-// too, so a group that has read everything may show a few records.
-func (j *Journal) Lag(ctx context.Context) ([]desk.Lag, error) {
-	groups, err := j.admin.Lag(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read lag of consumer groups: %w", err)
-	}
-	var out []desk.Lag
-	for _, g := range groups.Sorted() {
-		if err := g.Error(); err != nil {
-			return nil, fmt.Errorf("read lag of group %s: %w", g.Group, err)
-		}
-		out = append(out, desk.Lag{ID: g.Group, State: g.State, Members: len(g.Members), Records: g.Lag.Total()})
-	}
-	return out, nil
-}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/stream"
@@ -18,6 +19,12 @@ const partitions = 3
 
 func open(t *testing.T, topics ...string) *journal.Journal {
 	t.Helper()
+	j, _ := openAt(t, topics...)
+	return j
+}
+
+func openAt(t *testing.T, topics ...string) (*journal.Journal, []string) {
+	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topics...))
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +35,7 @@ func open(t *testing.T, topics ...string) *journal.Journal {
 		t.Fatal(err)
 	}
 	t.Cleanup(j.Close)
-	return j
+	return j, cluster.ListenAddrs()
 }
 
 func last(t *testing.T, j *journal.Journal, topic event.Topic, limit int) []desk.Incoming {
@@ -145,4 +152,56 @@ func TestAnUnknownTopicSaysWhichVerbMakesIt(t *testing.T) {
 	if !errors.As(err, &f) || f.Kind != desk.NotFound {
 		t.Errorf("last of an unknown topic: %v", err)
 	}
+}
+
+func TestLagCountsRecordsAndNotTheEndsOfTransactions(t *testing.T) {
+	t.Parallel()
+	j, seeds := openAt(t, string(event.SweepCommands), "jml.reconciler.tick.v1")
+	for range 5 {
+		for _, topic := range []event.Topic{event.SweepCommands, "jml.reconciler.tick.v1"} {
+			if err := j.Append(t.Context(), desk.Outgoing{Topic: topic, Key: "chat", Value: []byte("x")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	reader, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumerGroup("reconciler"), kgo.ConsumeTopics(string(event.SweepCommands), "jml.reconciler.tick.v1"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	var commands []*kgo.Record
+	for ticks := 0; len(commands) < 5 || ticks < 5; {
+		for _, r := range reader.PollFetches(t.Context()).Records() {
+			if r.Topic == string(event.SweepCommands) {
+				commands = append(commands, r)
+			} else if ticks++; ticks == 1 {
+				commit(t, reader, r) // four ticks are left, which count for nothing
+			}
+		}
+	}
+	commit(t, reader, commands[1])
+	if lag := lagOf(t, j); lag != 3 {
+		t.Errorf("with 3 of 5 to read the lag is %d", lag)
+	}
+	commit(t, reader, commands[4])
+	if lag := lagOf(t, j); lag != 0 {
+		t.Errorf("with all read the lag is %d", lag)
+	}
+}
+
+func commit(t *testing.T, cl *kgo.Client, r *kgo.Record) {
+	t.Helper()
+	if err := cl.CommitRecords(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func lagOf(t *testing.T, j *journal.Journal) int64 {
+	t.Helper()
+	lag, err := j.Lag(t.Context())
+	if err != nil || len(lag) != 1 || lag[0].ID != "reconciler" {
+		t.Fatalf("lag %+v, %v", lag, err)
+	}
+	return lag[0].Records
 }

@@ -25,7 +25,7 @@ func (j *Journal) Tail(ctx context.Context, topic event.Topic) (desk.Tail, error
 	if err != nil {
 		return nil, err
 	}
-	cl, err := j.reader(topic, ends)
+	cl, err := j.reader(starts{string(topic): ends})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (t *tail) Next(ctx context.Context) ([]desk.Incoming, error) {
 
 // Last implements desk.Journal: the newest committed records of all partitions together, oldest first.
 func (j *Journal) Last(ctx context.Context, topic event.Topic, limit int) ([]desk.Incoming, error) {
-	starts, err := j.offsets(ctx, topic, j.admin.ListStartOffsets)
+	first, err := j.offsets(ctx, topic, j.admin.ListStartOffsets)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (j *Journal) Last(ctx context.Context, topic event.Topic, limit int) ([]des
 	}
 	var out []desk.Incoming
 	for p, end := range ends {
-		records, err := j.lastOf(ctx, topic, p, starts[p], end, limit)
+		records, err := j.lastOf(ctx, topic, p, first[p], end, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -94,7 +94,7 @@ func (j *Journal) lastOf(ctx context.Context, topic event.Topic, p int32, start,
 
 // span reads the committed records of [from, end).
 func (j *Journal) span(ctx context.Context, topic event.Topic, p int32, from, end int64) ([]desk.Incoming, error) {
-	cl, err := j.reader(topic, map[int32]int64{p: from})
+	cl, err := j.reader(starts{string(topic): {p: from}})
 	if err != nil {
 		return nil, err
 	}
@@ -122,17 +122,23 @@ func incoming(r *kgo.Record) desk.Incoming {
 	return desk.Incoming{Topic: event.Topic(r.Topic), Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Key: string(r.Key), Value: r.Value}
 }
 
+// starts is where to begin reading: topic, partition, offset.
+type starts map[string]map[int32]int64
+
 // reader reads partitions from given offsets, committed records only. Ends of transactions are kept, since the tail of
 // a log may hold nothing else.
-func (j *Journal) reader(topic event.Topic, from map[int32]int64) (*kgo.Client, error) {
-	at := map[int32]kgo.Offset{}
-	for p, offset := range from {
-		at[p] = kgo.NewOffset().At(offset)
+func (j *Journal) reader(from starts) (*kgo.Client, error) {
+	at := map[string]map[int32]kgo.Offset{}
+	for topic, partitions := range from {
+		at[topic] = map[int32]kgo.Offset{}
+		for p, offset := range partitions {
+			at[topic][p] = kgo.NewOffset().At(offset)
+		}
 	}
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(j.o.Seeds...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{string(topic): at}),
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(j.o.Seeds...), kgo.ConsumePartitions(at),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords()}, j.o.Dialer...)...)
 	if err != nil {
-		return nil, fmt.Errorf("open reader of %s: %w", topic, err)
+		return nil, fmt.Errorf("open reader: %w", err)
 	}
 	return cl, nil
 }

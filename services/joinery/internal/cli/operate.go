@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,7 +40,7 @@ func (t *tool) produce() *cobra.Command {
 			if dryRun {
 				query.Set("dry_run", "true")
 			}
-			answer, err := t.call(cmd.Context(), http.MethodPost, "/produce", query, "application/x-ndjson", in)
+			answer, err := t.call(cmd.Context(), http.MethodPost, "/produce", query, "application/x-ndjson", io.NopCloser(in)) // closed here and once
 			if err = errors.Join(err, in.Close()); err != nil {
 				return err
 			}

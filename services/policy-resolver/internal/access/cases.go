@@ -2,6 +2,8 @@ package access
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"joinery.internal/pkg/event"
 )
@@ -19,13 +21,26 @@ func (w *Work) open(id event.CaseID, changed []string) {
 func (w *Work) tell(c Case, kind event.Kind, outcome event.CaseOutcome, reason string) *event.CaseEvent {
 	e := &event.CaseEvent{Trigger: c.Trigger, Cause: c.Cause, Changes: c.Changes, Waiting: c.waiting(),
 		Meta: w.meta("ce", event.Meta{Kind: kind, CaseID: c.ID, CausationID: c.Causation, Source: c.Source, Outcome: string(outcome),
-			Reason: reason, EffectiveAt: c.Effective, KnownAt: c.Known})}
+			Reason: reason, Message: c.message(kind), EffectiveAt: c.Effective, KnownAt: c.Known})}
 	if c.Changes > 0 {
 		ms := max(0, c.Called.Sub(c.moment()).Milliseconds())
 		e.EventToAccessMS = &ms
 	}
 	w.out.Events = append(w.out.Events, e)
 	return e
+}
+
+// message says in one sentence how the case stands.
+func (c Case) message(kind event.Kind) string {
+	switch kind {
+	case event.CaseOpened:
+		return "Opened by " + string(c.Trigger) + "."
+	case event.CaseWaiting:
+		return "Waits for " + strings.Join(c.waiting(), ", ") + "."
+	case event.CaseCompleted:
+		return strconv.Itoa(c.Changes) + " changes in targets."
+	}
+	return ""
 }
 
 // waiting names what the case waits for, sorted.

@@ -1,8 +1,10 @@
 package account
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"joinery.internal/pkg/connector"
@@ -202,11 +204,20 @@ func (w *Work) defers(wait Wait, delay time.Duration, r Result) {
 
 // outcome records what a call came to.
 func (w *Work) outcome(kind event.Kind, outcome string, class connector.Class, r Result) string {
-	id := w.emit(kind, outcome, class, r.Message)
+	id := w.emit(kind, outcome, class, cmp.Or(r.Message, describe(r.Changes)))
 	e := &w.events[len(w.events)-1]
 	e.State, e.RemoteID, e.Changes = r.State, r.RemoteID, slices.Clone(r.Changes)
 	e.LatencyMS, e.CallEnded = r.Latency.Milliseconds(), r.Ended
 	return id
+}
+
+// describe says what was changed: names of attributes and entitlements, never values.
+func describe(changes []event.Change) string {
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		parts[i] = strings.TrimSpace(c.Verb + " " + c.Attribute + c.Item)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func formatVersion(v int64) string { return strconv.FormatInt(v, 10) }
