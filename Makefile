@@ -16,6 +16,7 @@ build: ## every binary into bin/
 	@cd services && go build -trimpath -o ../bin/ $(addprefix ./,$(BINARIES))
 
 demo: build ## the main job: a scripted month of the example company, every end state read back from the targets
+	@scripts/tools.sh run
 	@bin/joinery demo
 
 test: tools ## the whole test suite

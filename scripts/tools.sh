@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks, by the ordinary package clients. What is there is left alone.
+# Installs what this machine lacks, by the ordinary package clients. What is there is left alone.
+#   tools.sh run    what the pipeline itself needs
+#   tools.sh        also what the tests need
 set -euo pipefail
 
 sudo=""
@@ -16,7 +18,10 @@ need() { # COMMAND PACKAGE WHAT-FOR
 }
 
 command -v go >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed and not installed" >&2; exit 1; }
-need npm npm "fetches the evidence engine and the SCIM server of the tests"
+command -v clickhouse >/dev/null 2>&1 || need npm npm "fetches the evidence engine"
+[ "${1:-}" = run ] && exit 0
+
+need npm npm "fetches the SCIM server of the tests"
 need node nodejs "runs the SCIM server of the tests"
 need python3 python3 "sums up the test run"
 need setpriv util-linux "runs PostgreSQL as nobody in the tests"
