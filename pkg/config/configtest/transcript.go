@@ -14,41 +14,17 @@
 package configtest
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"joinery.internal/pkg/config"
+	"joinery.internal/pkg/transcript"
 )
-
-var update = flag.Bool("update", false, "rewrite the outputs of transcripts in testdata")
 
 // Run runs every transcript in testdata/*.txt: run gets the files of a case and returns the output.
 func Run(t *testing.T, run func(files []config.File) string) {
 	t.Helper()
-	names, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("find transcripts in testdata: %v, %v", names, err)
-	}
-	for _, name := range names {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
-			t.Parallel()
-			data, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatalf("read transcript: %v", err)
-			}
-			got := replay(string(data), run)
-			if *update {
-				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-					t.Fatalf("rewrite transcript: %v", err)
-				}
-				return
-			}
-			compare(t, name, string(data), got)
-		})
-	}
+	transcript.Run(t, func(_ *testing.T, text string) string { return replay(text, run) })
 }
 
 // replay returns the transcript with every output made anew.
@@ -81,22 +57,4 @@ func replay(text string, run func([]config.File) string) string {
 		out.WriteString(line)
 	}
 	return out.String()
-}
-
-func compare(t *testing.T, name, want, got string) {
-	t.Helper()
-	if want == got {
-		return
-	}
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := range max(len(w), len(g)) {
-		switch {
-		case i >= len(g):
-			t.Fatalf("%s:%d: want %q, the output ends", name, i+1, w[i])
-		case i >= len(w):
-			t.Fatalf("%s:%d: got %q, the transcript ends", name, i+1, g[i])
-		case w[i] != g[i]:
-			t.Fatalf("%s:%d:\nwant %s\ngot  %s\n(-update rewrites the transcript)", name, i+1, w[i], g[i])
-		}
-	}
 }

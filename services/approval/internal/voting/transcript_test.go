@@ -3,10 +3,7 @@ package voting_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,10 +11,9 @@ import (
 
 	"joinery.internal/pkg/approvalproof"
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/transcript"
 	"joinery.internal/services/approval/internal/voting"
 )
-
-var update = flag.Bool("update", false, "rewrite the outputs of transcripts in testdata")
 
 // A transcript is prose, then blocks: commands, a line of four dashes, and what follows from the commands up to an
 // empty line. The request is for ada; max asks, unless it says otherwise.
@@ -32,57 +28,16 @@ var update = flag.Bool("update", false, "rewrite the outputs of transcripts in t
 //	wait DURATION                  moves the clock through all timers due
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("find transcripts: %v, %v", files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			t.Parallel()
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := replay(t, string(data))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if got != string(data) {
-				t.Errorf("%s differs; -update rewrites it. Got:\n%s", file, got)
-			}
-		})
-	}
-}
-
-func replay(t *testing.T, text string) string {
-	r := &room{t: t, now: start, key: approvalproof.NewKey(bytes.Repeat([]byte{7}, 32))}
-	var out, commands strings.Builder
-	inOutput := false
-	for line := range strings.Lines(text) {
-		word := strings.TrimSpace(line)
-		switch {
-		case inOutput && word != "":
-			continue
-		case word == "----":
-			out.WriteString(line)
-			for command := range strings.Lines(commands.String()) {
+	transcript.Run(t, func(t *testing.T, text string) string {
+		r := &room{t: t, now: start, key: approvalproof.NewKey(bytes.Repeat([]byte{7}, 32))}
+		return transcript.Blocks(text, func(commands []string) string {
+			r.out.Reset()
+			for _, command := range commands {
 				r.run(strings.Fields(command))
 			}
-			out.WriteString(r.out.String())
-			r.out.Reset()
-			commands.Reset()
-			inOutput = true
-			continue
-		case word == "":
-			inOutput = false
-			commands.Reset()
-		default:
-			commands.WriteString(line)
-		}
-		out.WriteString(line)
-	}
-	return out.String()
+			return r.out.String()
+		})
+	})
 }
 
 var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)

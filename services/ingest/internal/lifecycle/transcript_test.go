@@ -2,10 +2,7 @@ package lifecycle_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,11 +10,10 @@ import (
 	_ "time/tzdata"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/transcript"
 	"joinery.internal/services/ingest/internal/calendar"
 	"joinery.internal/services/ingest/internal/lifecycle"
 )
-
-var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 
 // A transcript is prose, then lines of a play; all times are those of the person's zone:
 //
@@ -29,32 +25,13 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 // The sources named hr... hire and end, crm... set attributes, soc... signal. What follows is indented.
 func TestTheTranscriptsOfEveryCaseHold(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			t.Parallel()
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := &play{t: t, model: lifecycle.New(calendar.NewZones())}
-			for line := range strings.Lines(string(want)) {
-				p.line(strings.TrimRight(line, "\n"))
-			}
-			if *update {
-				if err := os.WriteFile(file, []byte(p.out.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if p.out.String() != string(want) {
-				t.Errorf("%s differs; run with -update and read the difference:\n%s", file, p.out.String())
-			}
-		})
-	}
+	transcript.Run(t, func(t *testing.T, text string) string {
+		p := &play{t: t, model: lifecycle.New(calendar.NewZones())}
+		for line := range strings.Lines(text) {
+			p.line(strings.TrimRight(line, "\n"))
+		}
+		return p.out.String()
+	})
 }
 
 type play struct {

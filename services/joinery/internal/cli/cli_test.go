@@ -3,7 +3,6 @@ package cli_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,11 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"joinery.internal/pkg/transcript"
 	"joinery.internal/services/joinery/internal/cli"
 	"joinery.internal/services/joinery/internal/running"
 )
-
-var update = flag.Bool("update", false, "rewrite the transcripts")
 
 // Transcripts are testdata/*.txt: prose, then commands with what they send to the API, print and exit with.
 //
@@ -29,27 +27,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 //	exit 1
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			t.Parallel()
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, string(want))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			} else if got != string(want) {
-				t.Errorf("%s differs; look at it and run with -update\n--- want\n%s\n--- got\n%s", file, want, got)
-			}
-		})
-	}
+	transcript.Run(t, play)
 }
 
 // play runs every command of a transcript and returns it with what came out.

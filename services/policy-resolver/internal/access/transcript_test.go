@@ -2,10 +2,8 @@ package access_test
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,10 +13,9 @@ import (
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/policy"
+	"joinery.internal/pkg/transcript"
 	"joinery.internal/services/policy-resolver/internal/access"
 )
-
-var update = flag.Bool("update", false, "rewrite the outputs of transcripts in testdata")
 
 // A transcript is prose, then blocks: commands, a line of four dashes, and what follows from the commands up to an
 // empty line. One person is concerned, whose id is "ada".
@@ -33,56 +30,15 @@ var update = flag.Bool("update", false, "rewrite the outputs of transcripts in t
 //	roles                                  shows the roles held
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("find transcripts: %v, %v", files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			t.Parallel()
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
+	transcript.Run(t, func(t *testing.T, text string) string {
+		p := newPlay(t)
+		return transcript.Blocks(text, func(commands []string) string {
+			for _, command := range commands {
+				p.run(command)
 			}
-			got := replay(t, string(data))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if got != string(data) {
-				t.Errorf("%s differs; -update rewrites it. Got:\n%s", file, got)
-			}
+			return p.flush()
 		})
-	}
-}
-
-func replay(t *testing.T, text string) string {
-	p := newPlay(t)
-	var out, commands strings.Builder
-	inOutput := false
-	for line := range strings.Lines(text) {
-		word := strings.TrimSpace(line)
-		switch {
-		case inOutput && word != "":
-			continue
-		case word == "----":
-			out.WriteString(line)
-			for command := range strings.Lines(commands.String()) {
-				p.run(strings.TrimSpace(command))
-			}
-			out.WriteString(p.flush())
-			commands.Reset()
-			inOutput = true
-			continue
-		case word == "":
-			inOutput = false
-			commands.Reset()
-		default:
-			commands.WriteString(line)
-		}
-		out.WriteString(line)
-	}
-	return out.String()
+	})
 }
 
 // play is the stage of one transcript: the person, the clock, and targets that do as they are told.

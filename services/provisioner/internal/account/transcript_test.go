@@ -1,10 +1,7 @@
 package account_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,10 +9,9 @@ import (
 
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/transcript"
 	"joinery.internal/services/provisioner/internal/account"
 )
-
-var update = flag.Bool("update", false, "rewrite the transcripts in testdata with what happens now")
 
 // TestTranscripts replays testdata/*.txt: prose, then commands, each followed by what it led to.
 //
@@ -27,29 +23,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata wit
 //	pass 5m                        time goes by
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			t.Parallel()
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := replay(t, string(b))
-			if got == string(b) {
-				return
-			}
-			if !*update {
-				t.Fatalf("%s tells something else now (rewrite with -update):\n%s", file, got)
-			}
-			if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
+	transcript.Run(t, replay)
 }
 
 type player struct {
