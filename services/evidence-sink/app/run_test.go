@@ -1,0 +1,184 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"joinery.internal/pkg/clickhouse"
+	"joinery.internal/pkg/clickhouse/engine"
+	"joinery.internal/pkg/clickhouse/engine/enginetest"
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/evidence"
+	"joinery.internal/pkg/service"
+	"joinery.internal/pkg/wire"
+	"joinery.internal/services/evidence-sink/app"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+// world is a broker with the event topics, and an engine that can go away and come back at the same address.
+type world struct {
+	t      *testing.T
+	kafka  []string
+	client *kgo.Client
+	codec  *wire.Serde
+	dir    string
+	addr   string // of the engine's HTTP interface
+	engine *engine.Engine
+	next   int
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	w := &world{t: t, kafka: c.ListenAddrs(), codec: wire.New(wire.Static()), dir: t.TempDir(), addr: freePort(t)}
+	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.kafka...)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.client.Close)
+	for _, topic := range event.EvidenceTopics() {
+		if _, err := kadm.NewClient(w.client).CreateTopic(t.Context(), 3, 1, nil, string(topic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.open()
+	t.Cleanup(w.close)
+	if err := evidence.Apply(t.Context(), enginetest.ConnectURL(t, w.engine.URL())); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	var err error
+	if w.engine, err = engine.Open(w.t.Context(), engine.Options{Dir: w.dir, SelfExe: enginetest.SelfExe(w.t), HTTPAddr: w.addr}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) close() {
+	w.t.Helper()
+	if err := w.engine.Close(); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// emit writes n transitions.
+func (w *world) emit(n int) {
+	w.t.Helper()
+	records := make([]*kgo.Record, n)
+	for i := range records {
+		w.next++
+		id := fmt.Sprintf("p-%d", w.next)
+		b, err := w.codec.Encode(string(event.CaseEvents), &event.CaseEvent{Meta: event.Meta{EventID: event.EventID("e-" + id), Kind: event.CaseOpened,
+			IdentityID: event.IdentityID(id), OccurredAt: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		records[i] = &kgo.Record{Topic: string(event.CaseEvents), Key: []byte(id), Value: b}
+	}
+	if err := w.client.ProduceSync(w.t.Context(), records...).FirstErr(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// sink runs the service until the returned function is called.
+func (w *world) sink() (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	env := service.Env{Instance: "0", Kafka: w.kafka, Registry: wire.Static(), ClickHouse: w.engine.URL(), Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
+	go func() { done <- app.Run(ctx, env) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+// rows waits until n events are there, and demands that none is there twice.
+func (w *world) rows(n int) {
+	w.t.Helper()
+	conn, err := clickhouse.Connect(w.t.Context(), w.engine.URL())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close()
+	var total, different uint64
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err := conn.QueryRow(w.t.Context(), "select count(), uniqExact(event_id) from joinery.evidence").Scan(&total, &different); err != nil {
+			w.t.Fatal(err)
+		}
+		if int(different) >= n {
+			break
+		}
+	}
+	if int(total) != n || int(different) != n {
+		w.t.Errorf("%d rows of %d events, want %d", total, different, n)
+	}
+}
+
+func TestEveryEventIsThereOnceWhenTheEngineGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	defer w.sink()()
+	w.emit(500)
+	w.rows(500)
+	w.close()
+	w.emit(500) // nobody to write them to
+	w.open()
+	w.emit(500)
+	w.rows(1500)
+}
+
+func TestASinkStartedAgainReadsBackAndWritesNothingTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stop := w.sink()
+	w.emit(300)
+	w.rows(300)
+	stop()
+	// As after a crash between insert and commit: the offsets are lost, the rows are there.
+	admin := kadm.NewClient(w.client)
+	if _, err := admin.LeaveGroup(t.Context(), kadm.LeaveGroup("evidence-sink").InstanceIDs("0")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.DeleteGroup(t.Context(), "evidence-sink"); err != nil {
+		t.Fatal(err)
+	}
+	w.emit(10)
+	defer w.sink()()
+	w.rows(310)
+	conn := enginetest.ConnectURL(t, w.engine.URL())
+	var stored uint64
+	if err := conn.QueryRow(t.Context(), "select count() from joinery.evidence_log").Scan(&stored); err != nil {
+		t.Fatal(err)
+	}
+	if stored != 310 {
+		t.Errorf("%d rows stored for 310 events: it did not read back", stored)
+	}
+}
