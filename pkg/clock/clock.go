@@ -23,6 +23,22 @@ type Movable struct {
 	offset time.Duration
 }
 
+// The clock stays between these: what keeps the evidence cannot tell days beyond them apart.
+var (
+	earliest = time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC)
+	latest   = time.Date(2149, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// ErrBeyond is wrapped by the error of a clock that would stand where it cannot.
+var ErrBeyond = fmt.Errorf("the clock stays between %s and %s", earliest.Format(time.DateOnly), latest.Format(time.DateOnly))
+
+func within(t time.Time) error {
+	if t.Before(earliest) || t.After(latest) {
+		return fmt.Errorf("%s: %w", t.Format(time.DateOnly), ErrBeyond)
+	}
+	return nil
+}
+
 type saved struct {
 	OffsetNS int64 `json:"offset_ns"`
 }
@@ -34,6 +50,9 @@ func Open(file string, start time.Time) (*Movable, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if !start.IsZero() {
+			if err := within(start); err != nil {
+				return nil, fmt.Errorf("start the clock at %w", err)
+			}
 			c.offset = time.Until(start)
 		}
 		return c, c.save(c.offset)
@@ -62,6 +81,9 @@ func (c *Movable) Advance(d time.Duration) (time.Time, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := within(time.Now().Add(c.offset).Add(d)); err != nil {
+		return time.Time{}, fmt.Errorf("move the clock to %w", err)
+	}
 	if err := c.save(c.offset + d); err != nil {
 		return time.Time{}, err
 	}

@@ -1,6 +1,8 @@
 package clock_test
 
 import (
+	"errors"
+	"math"
 	"path/filepath"
 	"testing"
 	"time"
@@ -31,5 +33,27 @@ func TestAClockGoesOnWhereItWasAfterARestart(t *testing.T) {
 	}
 	if _, err := again.Advance(-time.Second); err == nil {
 		t.Error("it went back")
+	}
+}
+
+func TestAClockStaysWhereEvidenceCanBeKept(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "clock.json")
+	for _, year := range []int{1969, 2150, 2299, 9998} {
+		if _, err := clock.Open(file, time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)); !errors.Is(err, clock.ErrBeyond) {
+			t.Errorf("starting in %d: error %v, want ErrBeyond", year, err)
+		}
+	}
+	c, err := clock.Open(file, time.Date(2148, 12, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []time.Duration{60 * 24 * time.Hour, math.MaxInt64} {
+		if now, err := c.Advance(d); !errors.Is(err, clock.ErrBeyond) {
+			t.Errorf("%s ahead: %s, error %v, want ErrBeyond", d, now, err)
+		}
+	}
+	if _, err := c.Advance(24 * time.Hour); err != nil {
+		t.Error(err)
 	}
 }

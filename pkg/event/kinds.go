@@ -73,7 +73,9 @@ const (
 	DriftAdopted  Kind = "drift.adopted"
 	DriftReported Kind = "drift.reported"
 
-	GuardTripped   Kind = "guard.tripped"
+	GuardTripped Kind = "guard.tripped"
+	// GuardVoted is one person's act on what a guard holds; the second alike decides.
+	GuardVoted     Kind = "guard.voted"
 	GuardReleased  Kind = "guard.released"
 	GuardCancelled Kind = "guard.cancelled"
 

@@ -51,7 +51,8 @@ func (m *Meta) Valid() error {
 type Transition interface{ EventMeta() *Meta }
 
 // Exception is carried by transitions of kind exception.opened and exception.resolved: something a person may have
-// to look at, until it is resolved. Elsewhere only Class may be set, for the class of an error.
+// to look at, until it is resolved. On guard.* events and on what a guard holds ExceptionID names the trip. Elsewhere
+// only Class may be set, for the class of an error.
 type Exception struct {
 	ExceptionID string    `avro:"exception_id"`
 	Class       string    `avro:"class"`      // dead_letter, retry_exhausted, denied, invalid, sod_conflict, held, drift, quarantined, approval_expired

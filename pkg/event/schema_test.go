@@ -39,6 +39,7 @@ var records = map[event.Topic]any{
 	event.ProvisionEvents:   event.ProvisionEvent{},
 	event.DriftEvents:       event.DriftEvent{},
 	event.SweepCommands:     event.SweepCommand{},
+	event.GuardCommands:     event.GuardCommand{},
 	event.DeadLetters:       event.DeadLetter{},
 }
 
@@ -135,6 +136,8 @@ func infer(typ reflect.Type) (*avro.Schema, error) {
 		return avro.SchemaFor[event.DriftEvent]()
 	case event.SweepCommand:
 		return avro.SchemaFor[event.SweepCommand]()
+	case event.GuardCommand:
+		return avro.SchemaFor[event.GuardCommand]()
 	default:
 		return avro.SchemaFor[event.DeadLetter]()
 	}

@@ -21,6 +21,7 @@ const (
 	ProvisionEvents   Topic = "jml.provision.event.v1"
 	DriftEvents       Topic = "jml.drift.event.v1"
 	SweepCommands     Topic = "jml.reconcile.command.v1"
+	GuardCommands     Topic = "jml.guard.command.v1"
 	DeadLetters       Topic = "jml.dlq.v1"
 )
 

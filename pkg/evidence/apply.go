@@ -38,7 +38,7 @@ func objects() []object {
 		{file: "kpi_daily.sql", Name: "kpi_daily"},
 		{file: "access.sql", Name: "access_now", At: pipelineNow, Known: pipelineNow},
 		{file: "access.sql", Name: "access_as_of", At: paramAt, Known: paramKnown},
-		{file: "leavers_with_access.sql", Name: "leavers_with_access", At: pipelineNow},
+		{file: "leavers_with_access.sql", Name: "leavers_with_access"},
 	}
 }
 

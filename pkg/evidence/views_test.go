@@ -206,27 +206,50 @@ func TestAccessIsFoldedByWhatHeldAndWhatWasKnown(t *testing.T) {
 	a.want(t, "SELECT * FROM joinery.access_as_of(at = '2026-03-02 07:00:00', known = '2026-03-07 00:00:00')"+order, header)
 }
 
+func TestAccessThatAMoveTakesAwayHasTheEndOfItsGrace(t *testing.T) {
+	t.Parallel()
+	a := openArchive(t)
+	reader, sales := access("finance-reader", "", ""), access("sales", "", "")
+	a.insert(t,
+		a.row("access.granted", "03-02 08:00:00", person("p1"), reader, payload(`{"until":null}`)),
+		a.row("access.grace_started", "03-03 08:00:00", person("p1"), reader, payload(`{"until":"2026-03-17T08:00:00Z"}`)),
+		a.row("access.granted", "03-03 08:00:00", person("p1"), sales, payload(`{"until":null}`)),
+		a.row("access.grace_started", "03-04 08:00:00", person("p1"), sales, payload(`{"until":"2026-03-18T08:00:00Z"}`)),
+		a.row("access.extended", "03-05 08:00:00", person("p1"), sales, payload(`{"until":null}`))) // back within the grace
+	a.want(t, "SELECT * FROM joinery.access_now ORDER BY role", "identity_id | role | target | entitlement | since | until",
+		"p1 | finance-reader |  |  | 2026-03-02 08:00:00.000 | 2026-03-17 08:00:00.000",
+		`p1 | sales |  |  | 2026-03-03 08:00:00.000 | \N`)
+}
+
 func TestLeaversWithAccessAreThoseWhoLeftAndStillHaveGrants(t *testing.T) {
 	t.Parallel()
 	a := openArchive(t)
 	base := access("staff-base", "chat", "group/staff")
-	for _, p := range []string{"gone", "revoked", "back", "later"} {
-		a.insert(t, a.row("identity.hire", "03-02 08:00:00", person(p)), a.row("access.granted", "03-02 08:00:00", person(p), base))
+	here, ended := payload(`{"person":{"status":"active","emergency":false}}`), payload(`{"person":{"status":"ended","emergency":false}}`)
+	held := payload(`{"person":{"status":"active","emergency":true}}`)
+	for _, p := range []string{"gone", "revoked", "back", "later", "extended", "held"} {
+		a.insert(t, a.row("identity.hire", "03-02 08:00:00", person(p), here), a.row("access.granted", "03-02 08:00:00", person(p), base))
 	}
 	a.insert(t,
-		a.row("identity.termination", "03-03 08:00:00", person("gone"), effective("03-01 00:00:00")),
-		a.row("identity.contract_ended", "03-03 08:00:00", person("revoked")),
+		a.row("identity.termination", "03-03 08:00:00", person("gone"), ended, effective("03-01 00:00:00")),
+		a.row("identity.duplicate_ignored", "03-03 09:00:00", person("gone"), payload(`{"person":null}`)),
+		a.row("identity.contract_ended", "03-03 08:00:00", person("revoked"), ended),
 		a.row("access.revoked", "03-03 08:00:01", person("revoked"), base),
-		a.row("identity.termination", "03-03 08:00:00", person("back")),
-		a.row("identity.termination_reversed", "03-03 09:00:00", person("back")),
-		a.row("identity.termination_corrected", "03-03 08:00:00", person("later"), effective("04-01 00:00:00")))
-	a.want(t, "SELECT * FROM joinery.leavers_with_access",
-		"identity_id | left_at | event | grants", "gone | 2026-03-01 00:00:00.000 | identity.termination | 1")
+		a.row("identity.termination", "03-03 08:00:00", person("back"), ended),
+		a.row("identity.termination_reversed", "03-03 09:00:00", person("back"), here),
+		a.row("identity.termination_corrected", "03-03 08:00:00", person("later"), here, effective("04-01 00:00:00")),
+		a.row("identity.contract_ended", "03-03 08:00:00", person("extended"), ended),
+		a.row("identity.contract_end_changed", "03-04 08:00:00", person("extended"), here),
+		a.row("identity.emergency_termination", "03-03 08:00:00", person("held"), held),
+		a.row("identity.transfer", "03-04 08:00:00", person("held"), held))
+	a.want(t, "SELECT * FROM joinery.leavers_with_access ORDER BY identity_id", "identity_id | left_at | event | grants",
+		"gone | 2026-03-01 00:00:00.000 | identity.termination | 1",
+		"held | 2026-03-03 08:00:00.000 | identity.emergency_termination | 1")
 	table, err := a.store.KPI(t.Context(), at("03-01 00:00:00"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l := table.LeaversWithAccess; l.Count != 1 || l.Oldest == nil || !l.Oldest.Equal(at("03-01 00:00:00")) {
-		t.Errorf("leavers with access = %+v, want 1 since 03-01", l)
+	if l := table.LeaversWithAccess; l.Count != 2 || l.Oldest == nil || !l.Oldest.Equal(at("03-01 00:00:00")) {
+		t.Errorf("leavers with access = %+v, want 2 since 03-01", l)
 	}
 }

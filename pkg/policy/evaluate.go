@@ -3,7 +3,9 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -171,8 +173,9 @@ type Account struct {
 	Attributes map[string]string // keys as in the file, such as emails.work
 }
 
-// ErrNoName is returned when the name of an account comes out empty.
-var ErrNoName = errors.New("the account name is empty")
+// ErrNoName is returned when the name of an account comes out without a letter or digit: slug and ascii leave nothing of
+// a name in another script.
+var ErrNoName = errors.New("the account name has no letter or digit for this person; give it an alternative, such as the employee number")
 
 // ErrUnknown is returned for a name that the bundle does not have.
 var ErrUnknown = errors.New("not in the policy")
@@ -197,7 +200,7 @@ func (b *Bundle) Account(target string, in Input) (Account, error) {
 		case types.String:
 			out.Name = string(name)
 		}
-		if out.Name == "" {
+		if !strings.ContainsFunc(out.Name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
 			return Account{}, fmt.Errorf("compute account name in %s by %s: %w", target, t.name.source.Pos(), ErrNoName)
 		}
 	}

@@ -216,6 +216,17 @@ func TestAnAccountIsNamedAndFilledByTheTargetsExpressions(t *testing.T) {
 	}
 }
 
+func TestANameInAnotherScriptIsNoAccountOfDotsAlone(t *testing.T) {
+	t.Parallel()
+	b := good(t)
+	for _, family := range []string{"芳", "🎉", ""} {
+		in := policy.Input{Person: event.Person{Profile: event.Profile{GivenName: family, FamilyName: family}}}
+		if got, err := b.Account("chat", in); !errors.Is(err, policy.ErrNoName) {
+			t.Errorf("%q: account %q, error %v, want ErrNoName", family, got.Name, err)
+		}
+	}
+}
+
 func TestAccountStatesFollowTheTargetThenThePolicy(t *testing.T) {
 	t.Parallel()
 	b := good(t)

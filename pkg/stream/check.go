@@ -12,11 +12,12 @@ import (
 )
 
 // UnfitError says why a topology cannot run on this cluster until somebody changes the cluster or the topology.
-type UnfitError struct{ Faults []string }
-
-func (e *UnfitError) Error() string {
-	return strings.Join(e.Faults, "; ") + " (see `joinery topics plan`; `joinery topics apply` makes the cluster match)"
+type UnfitError struct {
+	Faults []string
+	Remedy string // what to do
 }
+
+func (e *UnfitError) Error() string { return strings.Join(e.Faults, "; ") + " (" + e.Remedy + ")" }
 
 // checkTopics looks whether all topics exist with the same number of partitions and the runtime's own are compacted,
 // and returns that number. It also refuses a cluster whose transactions are not safe (KIP-890): before
@@ -42,7 +43,7 @@ func checkTopics(ctx context.Context, t Topology, o Options) (int32, error) {
 	if err != nil {
 		return 0, fmt.Errorf("list topics: %w", err)
 	}
-	var unfit UnfitError
+	unfit := UnfitError{Remedy: "see `joinery topics plan`; `joinery topics apply` makes the cluster match"}
 	n := len(details[string(t.Inputs[0].Topic)].Partitions)
 	for _, name := range names {
 		d, ok := details[name]
@@ -98,8 +99,8 @@ func checkTransactions(ctx context.Context, adm *kadm.Client) error {
 		}
 		answered = true
 		if level := transactionVersion(broker); level < 2 {
-			return &UnfitError{Faults: []string{fmt.Sprintf("the cluster's transaction.version is %d and must be 2 (Kafka 4.0 or newer): before it a delayed "+
-				"EndTxn may commit a later transaction", level)}}
+			return &UnfitError{Remedy: "on Kafka 4.0 or newer, `kafka-features.sh upgrade --feature transaction.version=2`", Faults: []string{
+				fmt.Sprintf("the cluster's transaction.version is %d and must be 2: before it a delayed EndTxn may commit a later transaction", level)}}
 		}
 	}
 	if !answered {

@@ -35,7 +35,8 @@ type partition struct {
 	assigned bool              // Assigned has run and committed
 	retries  int               // transactions in a row that a handler asked to try again
 
-	ctx context.Context // ends when the partition is lost: the parent of its effects
+	spare map[string][]byte // an overlay to use again
+	ctx   context.Context   // ends when the partition is lost: the parent of its effects
 
 	mu      sync.Mutex
 	results []any // of effects, waiting for a tick to carry them
@@ -111,8 +112,8 @@ func (e *engine) handle(s *staged, r Record, at time.Time) error {
 	if sh == nil {
 		return fmt.Errorf("handle %s: %w", r.ID(), errStranger)
 	}
-	if at = at.Truncate(time.Microsecond); at.After(sh.now) { // as it is kept
-		sh.now = at
+	if at.After(sh.now) {
+		sh.now = at.Truncate(time.Microsecond) // as it is kept
 	}
 	if err := e.assigned(s, sh, r); err != nil {
 		return err
@@ -120,12 +121,15 @@ func (e *engine) handle(s *staged, r Record, at time.Time) error {
 	if r.Topic == e.ticks {
 		return e.tick(s, sh, r)
 	}
-	in, ok := e.inputs[r.Topic]
-	if !ok {
-		return fmt.Errorf("record %s of a topic that is not an input", r.ID())
+	if s.input.Topic != r.Topic { // records come in runs of a topic
+		in, ok := e.inputs[r.Topic]
+		if !ok {
+			return fmt.Errorf("record %s of a topic that is not an input", r.ID())
+		}
+		s.input = in
 	}
 	s.consumed++
-	return e.call(s, sh, r, func(tx *Tx) error { return in.Handle(tx, r) })
+	return e.call(s, sh, r, s.input.Handle)
 }
 
 // assigned runs the topology's Assigned before anything else of a partition newly taken. The record is not to blame
@@ -138,7 +142,7 @@ func (e *engine) assigned(s *staged, sh *share, r Record) error {
 	if e.topo.Assigned == nil {
 		return nil
 	}
-	return e.call(s, sh, r, func(tx *Tx) error { return blameless("Assigned", e.topo.Assigned(tx)) })
+	return e.call(s, sh, r, func(tx *Tx, _ Record) error { return blameless("Assigned", e.topo.Assigned(tx)) })
 }
 
 // blameless strips an error of its poison: the call was not about the record that occasioned it.
@@ -156,7 +160,7 @@ func (e *engine) tick(s *staged, sh *share, r Record) error {
 	results := sh.part.takeResults()
 	sh.results = append(sh.results, results...)
 	for _, result := range results {
-		if err := e.call(s, sh, r, func(tx *Tx) error { return e.topo.Result(tx, result) }); err != nil {
+		if err := e.call(s, sh, r, func(tx *Tx, _ Record) error { return e.topo.Result(tx, result) }); err != nil {
 			return err
 		}
 	}
@@ -164,7 +168,7 @@ func (e *engine) tick(s *staged, sh *share, r Record) error {
 	if err != nil || fired || len(results) > 0 || e.topo.Idle == nil {
 		return err
 	}
-	return e.call(s, sh, r, func(tx *Tx) error { return blameless("Idle", e.topo.Idle(tx)) })
+	return e.call(s, sh, r, func(tx *Tx, _ Record) error { return blameless("Idle", e.topo.Idle(tx)) })
 }
 
 func (p *partition) takeResults() []any {
@@ -188,7 +192,7 @@ func (e *engine) fireTimers(s *staged, sh *share, r Record) (fired bool, err err
 		n++
 		sh.put(timerTable+t.key, nil) // before the call, and kept: a timer that poisons does not fire for ever
 		sh.keep()
-		if err := e.call(s, sh, r, func(tx *Tx) error { return e.topo.Timer(tx, t.key) }); err != nil {
+		if err := e.call(s, sh, r, func(tx *Tx, _ Record) error { return e.topo.Timer(tx, t.key) }); err != nil {
 			return true, err
 		}
 		fired = true
@@ -198,28 +202,27 @@ func (e *engine) fireTimers(s *staged, sh *share, r Record) (fired bool, err err
 
 // call runs one handler. What it staged counts only if it succeeds; if the record is poison, a dead letter stands
 // in its place.
-func (e *engine) call(s *staged, sh *share, r Record, f func(*Tx) error) error {
-	tx := &Tx{share: sh, out: s, cause: r}
+func (e *engine) call(s *staged, sh *share, r Record, f Handler) error {
 	mark := s.mark()
-	err := f(tx)
+	s.tx = Tx{share: sh, out: s, cause: r}
+	err := f(&s.tx, r)
 	if err == nil {
-		err = tx.err
+		err = s.tx.err
 	}
-	var poison *PoisonError
-	switch {
-	case err == nil:
+	if err == nil {
 		sh.keep()
 		return nil
-	case !errors.As(err, &poison):
-		s.rollback(sh, mark)
-		return fmt.Errorf("handle %s: %w", r.ID(), err)
 	}
 	s.rollback(sh, mark)
-	tx = &Tx{share: sh, out: s, cause: r}
-	tx.Emit(event.DeadLetters, r.Key, deadLetter(e.topo.Name, sh.now, r, s.poisoned[r.place()], poison))
-	if tx.err != nil {
+	var poison *PoisonError
+	if !errors.As(err, &poison) {
+		return fmt.Errorf("handle %s: %w", r.ID(), err)
+	}
+	s.tx = Tx{share: sh, out: s, cause: r}
+	s.tx.Emit(event.DeadLetters, r.Key, deadLetter(e.topo.Name, sh.now, r, s.poisoned[r.place()], poison))
+	if err := s.tx.err; err != nil {
 		s.rollback(sh, mark)
-		return fmt.Errorf("dead-letter %s: %w", r.ID(), tx.err)
+		return fmt.Errorf("dead-letter %s: %w", r.ID(), err)
 	}
 	s.poisoned[r.place()]++
 	s.poison++
@@ -235,6 +238,7 @@ func (e *engine) commit(s *staged) []effect {
 			p.fold(k, v)
 		}
 		p.now, p.assigned, p.retries = sh.now, true, 0
+		sh.recycle()
 	}
 	return s.effects
 }

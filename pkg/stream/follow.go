@@ -16,6 +16,7 @@ import (
 // partitions. The view runs a little behind the log, and says so in what it is used for.
 type Follower struct {
 	client *kgo.Client
+	end    context.CancelFunc
 	done   chan struct{}
 	err    error // set before done closes
 }
@@ -29,12 +30,14 @@ func Follow(ctx context.Context, o Options, apply func(Record) error, topics ...
 		names[i] = string(t)
 	}
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(o.Seeds...), kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords()}, o.Dialer...)...)
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.FetchMaxWait(fetchWait)}, o.Dialer...)...)
 	if err != nil {
 		return nil, fmt.Errorf("open client to follow %v: %w", topics, err)
 	}
-	f := &Follower{client: cl, done: make(chan struct{})}
+	ctx, end := context.WithCancel(ctx)
+	f := &Follower{client: cl, end: end, done: make(chan struct{})}
 	if err := f.catchUp(ctx, apply, names); err != nil {
+		end()
 		cl.Close()
 		return nil, fmt.Errorf("follow %v: %w", topics, err)
 	}
@@ -93,7 +96,7 @@ func (f *Follower) poll(ctx context.Context, apply func(Record) error, left map[
 	}
 	err = fetchError(fetches)
 	var loss *kgo.ErrDataLoss
-	if kerr.IsRetriable(err) || errors.As(err, &loss) { // the client goes on by itself: the view outlives brokers
+	if kerr.IsRetriable(err) || errors.Is(err, kerr.UnknownServerError) || errors.As(err, &loss) { // the client goes on by itself: the view outlives brokers
 		pause(ctx, minBackoff)
 		return nil
 	}
@@ -115,6 +118,6 @@ func (f *Follower) Err() error {
 
 // Close ends the follower and waits for it.
 func (f *Follower) Close() {
-	f.client.Close()
+	f.end()
 	<-f.done
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"joinery.internal/pkg/event"
 )
 
 // idleCommit is how long ticks that found nothing to do may stay uncommitted: a restart reads them again.
@@ -22,8 +24,11 @@ func (s *session) loop(ctx context.Context) error {
 	s.ended = time.Now()
 	for {
 		s.throttle()
-		if rest := s.pace.rest(time.Since(s.ended), last); rest > 0 && !pause(ctx, rest) {
-			return ctx.Err()
+		if rest := s.pace.rest(time.Since(s.ended), last); rest > 0 {
+			s.metrics.rests.Inc()
+			if !pause(ctx, rest) {
+				return ctx.Err()
+			}
 		}
 		fetches := s.client.PollRecords(ctx, s.opts.MaxBatch)
 		if ctx.Err() != nil {
@@ -108,17 +113,20 @@ func (s *session) process(fetches kgo.Fetches) (refused bool, err error) {
 }
 
 func (s *session) handleAll(tx *staged, fetches kgo.Fetches) (id int32, err error) {
-	now := s.opts.Clock.Now()
-	fetches.EachRecord(func(r *kgo.Record) {
-		if err != nil {
-			return
+	now := s.opts.Clock.Now().Truncate(time.Microsecond)
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		entrance := s.eng.inputs[event.Topic(p.Topic)].Entrance
+		for _, r := range p.Records {
+			if err != nil {
+				return
+			}
+			rec := record(r)
+			at := now
+			if !entrance {
+				at = rec.time(now)
+			}
+			id, err = r.Partition, s.eng.handle(tx, rec, at)
 		}
-		rec := record(r)
-		at := rec.time(now)
-		if s.eng.inputs[rec.Topic].Entrance {
-			at = now
-		}
-		id, err = r.Partition, s.eng.handle(tx, rec, at)
 	})
 	return id, err
 }
@@ -202,15 +210,17 @@ func (s *session) produce(ctx context.Context, records []*kgo.Record) (first tim
 	var when time.Time
 	var fault error
 	acked.Add(len(records))
-	promise := func(_ *kgo.Record, err error) {
-		mu.Lock()
-		if when.IsZero() {
-			when = time.Now()
+	promise := func(r *kgo.Record, err error) {
+		if r == records[0] || err != nil {
+			mu.Lock()
+			if r == records[0] {
+				when = time.Now()
+			}
+			if fault == nil {
+				fault = err
+			}
+			mu.Unlock()
 		}
-		if fault == nil {
-			fault = err
-		}
-		mu.Unlock()
 		acked.Done()
 	}
 	for _, r := range records {

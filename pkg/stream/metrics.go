@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,9 +9,9 @@ import (
 
 // metrics of one topology. Labels are bounded: the topology's name only.
 type metrics struct {
-	records, emitted, poison, transactions, aborts, retries, restarts prometheus.Counter
-	transaction                                                       prometheus.Histogram
-	partitions, restoreSeconds                                        prometheus.Gauge
+	records, emitted, poison, transactions, aborts, retries, restarts, rests prometheus.Counter
+	transaction                                                              prometheus.Histogram
+	partitions, restoreSeconds                                               prometheus.Gauge
 }
 
 func newMetrics(topology string, reg prometheus.Registerer) *metrics {
@@ -19,18 +20,13 @@ func newMetrics(topology string, reg prometheus.Registerer) *metrics {
 	}
 	reg = prometheus.WrapRegistererWith(prometheus.Labels{"topology": topology}, reg)
 	counter := func(name, help string) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "joinery", Subsystem: "stream", Name: name, Help: help})
-		reg.MustRegister(c)
-		return c
+		return register(reg, prometheus.NewCounter(prometheus.CounterOpts{Namespace: "joinery", Subsystem: "stream", Name: name, Help: help}))
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "joinery", Subsystem: "stream", Name: name, Help: help})
-		reg.MustRegister(g)
-		return g
+		return register(reg, prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "joinery", Subsystem: "stream", Name: name, Help: help}))
 	}
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "joinery", Subsystem: "stream", Name: "transaction_seconds",
-		Help: "From poll to commit.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)})
-	reg.MustRegister(h)
+	h := register(reg, prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "joinery", Subsystem: "stream", Name: "transaction_seconds",
+		Help: "From poll to commit.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}))
 	return &metrics{
 		records:        counter("records_total", "Input records handled in committed transactions."),
 		emitted:        counter("emitted_records_total", "Records emitted in committed transactions, state not counted."),
@@ -39,10 +35,24 @@ func newMetrics(topology string, reg prometheus.Registerer) *metrics {
 		aborts:         counter("aborts_total", "Transactions refused by the broker and done again."),
 		retries:        counter("retries_total", "Transactions a handler asked to try again."),
 		restarts:       counter("session_restarts_total", "Sessions that ended by an error."),
+		rests:          counter("rests_total", "Polls put off because this broker makes a transaction that follows at once wait."),
 		transaction:    h,
 		partitions:     gauge("partitions", "Partitions assigned."),
 		restoreSeconds: gauge("restore_seconds", "How long the last restore took."),
 	}
+}
+
+// register adds a collector, or gives the one of an earlier Run of the same topology.
+func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
+	err := reg.Register(c)
+	var there prometheus.AlreadyRegisteredError
+	switch {
+	case errors.As(err, &there):
+		return there.ExistingCollector.(C)
+	case err != nil:
+		panic("stream: metrics of its own do not fit together: " + err.Error())
+	}
+	return c
 }
 
 func (m *metrics) committed(tx *staged, took time.Duration) {

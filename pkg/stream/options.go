@@ -77,5 +77,6 @@ func Validate(t Topology, o Options) error {
 	fault((t.Perform == nil) != (t.Result == nil), "topology %s: Perform and Result come together", t.Name)
 	fault(len(o.Seeds) == 0, "no brokers given")
 	fault(o.Codec == nil, "no codec given")
+	fault(o.MaxBatch < 0 || o.MaxEffects < 0 || o.TickEvery < 0 || o.SessionTimeout < 0, "MaxBatch, MaxEffects, TickEvery and SessionTimeout cannot be negative; 0 is the default")
 	return errors.Join(faults...)
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -66,8 +68,11 @@ func readCommitted(ctx context.Context, topic string, ids []int32, o Options, ea
 		fetches := cl.PollFetches(stall)
 		err := stall.Err()
 		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
-			return fmt.Errorf("partitions and offsets still to reach %v: no progress: %w", left, err)
+			return fmt.Errorf("partitions and offsets still to reach %v: no progress%s: %w", left, held(ctx, adm, topic, left), err)
 		}
 		if err := fetchError(fetches); err != nil {
 			return err
@@ -82,6 +87,29 @@ func readCommitted(ctx context.Context, topic string, ids []int32, o Options, ea
 		})
 	}
 	return nil
+}
+
+// held says which open transactions hold up the reading of the partitions. One that is open for longer than its time-out
+// hangs: its coordinator has forgotten it, and only an operator can end it.
+func held(ctx context.Context, adm *kadm.Client, topic string, left map[int32]int64) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	set := kadm.TopicsSet{}
+	set.Add(topic, slices.Sorted(maps.Keys(left))...)
+	producers, err := adm.DescribeProducers(ctx, set)
+	if err != nil {
+		return fmt.Sprintf(" (and the brokers do not say why: %v)", err)
+	}
+	var open []string
+	for _, p := range producers.SortedProducers() {
+		if p.CurrentTxnStartOffset >= 0 {
+			open = append(open, fmt.Sprintf("partition %d has an open transaction of producer %d, epoch %d, since offset %d", p.Partition, p.ProducerID, p.ProducerEpoch, p.CurrentTxnStartOffset))
+		}
+	}
+	if len(open) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s; if it hangs, end it with `kafka-transactions.sh abort --topic %s --partition P --start-offset N`", strings.Join(open, ", "), topic)
 }
 
 // unread gives the end of each of the partitions (nil: all) that holds anything.

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 
@@ -48,17 +47,5 @@ func TestPoisonGoesToTheDeadLettersAndTheRestFlows(t *testing.T) {
 	}
 	if dl.Reason != "decode" || dl.Topic != "in" || dl.Offset != 1 || string(dl.Value) != "not json" {
 		t.Errorf("dead letter %+v", dl)
-	}
-}
-
-func TestAMissingTopicIsRefusedAndSaysWhatToDo(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	topology := counting()
-	topology.Outputs = append(topology.Outputs, Output{Topic: "nowhere"})
-	err := Run(t.Context(), topology, Options{Seeds: w.broker.ListenAddrs(), Codec: jsonCodec{}})
-	var unfit *UnfitError
-	if !errors.As(err, &unfit) || len(unfit.Faults) != 1 {
-		t.Fatalf("got %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -141,6 +142,10 @@ func fence(ctx context.Context, t Topology, o Options) error {
 	return nil
 }
 
+// fetchWait bounds how long a fetch may wait for records. A broker has one fetch of a client at a time, so a partition
+// that becomes known while one waits is not read before it returns: with the client's 5 s, a restart took 5 s.
+const fetchWait = 250 * time.Millisecond
+
 func (s *session) clientOptions(t Topology) []kgo.Opt {
 	return append([]kgo.Opt{
 		kgo.SeedBrokers(s.opts.Seeds...),
@@ -149,7 +154,7 @@ func (s *session) clientOptions(t Topology) []kgo.Opt {
 		kgo.SessionTimeout(s.opts.SessionTimeout), kgo.RebalanceTimeout(60 * time.Second),
 		kgo.TransactionalID(transactionalID(t, s.opts)), kgo.TransactionTimeout(s.opts.SessionTimeout / 2),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.BlockRebalanceOnPoll(),
+		kgo.BlockRebalanceOnPoll(), kgo.FetchMaxWait(fetchWait),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) { s.assigned(got) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { s.lost(lost[tickTopic(t.Name)]) }),
@@ -280,8 +285,8 @@ func record(r *kgo.Record) Record {
 
 // time is when the pipeline wrote the record; what comes from elsewhere is dated by the pipeline's clock.
 func (r Record) time(otherwise time.Time) time.Time {
-	if at, err := parseTime(r.sent); err == nil {
-		return at
+	if len(r.sent) == 8 {
+		return time.UnixMicro(int64(binary.BigEndian.Uint64(r.sent))).UTC()
 	}
 	return otherwise
 }

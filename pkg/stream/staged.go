@@ -17,8 +17,10 @@ import (
 //	      \ rollback (poison, retry)   \ abort: thrown away
 type staged struct {
 	eng      *engine
+	tx       Tx // of the running call: one for all, for none outlives its call
 	shares   map[int32]*share
 	last     *share // of the record before: records come in runs of a partition
+	input    Input  // likewise
 	records  []*kgo.Record
 	spare    []kgo.Record // records not yet used of the last block
 	effects  []effect
@@ -64,7 +66,10 @@ func (s *staged) of(id int32) *share {
 		if p == nil {
 			return nil
 		}
-		sh = &share{part: p, overlay: map[string][]byte{}, now: p.now, opened: p.assigned}
+		sh = &share{part: p, overlay: p.spare, now: p.now, opened: p.assigned}
+		if p.spare = nil; sh.overlay == nil {
+			sh.overlay = map[string][]byte{}
+		}
 		s.shares[id] = sh
 	}
 	s.last = sh
@@ -103,6 +108,15 @@ func (s *staged) rollback(sh *share, m mark) {
 
 // keep makes what the running call staged part of the transaction.
 func (sh *share) keep() { sh.undo = sh.undo[:0] }
+
+// recycle gives the overlay back for the next transaction, unless one was so large that clearing it would cost them all.
+func (sh *share) recycle() {
+	if len(sh.overlay) > 10_000 {
+		return
+	}
+	clear(sh.overlay)
+	sh.part.spare = sh.overlay
+}
 
 func (sh *share) get(key string) ([]byte, bool) {
 	if v, ok := sh.overlay[key]; ok {
@@ -148,18 +162,22 @@ func (sh *share) keys(prefix string) []string {
 // changelog gives the state records of the transaction: the last value of each key put, and the partition's time.
 func (s *staged) changelog() []*kgo.Record {
 	topic := stateTopic(s.eng.topo.Name)
-	n := 0
+	n, size := 0, 0
 	for _, sh := range s.shares {
 		if now := appendTime(nil, sh.now); !sh.now.IsZero() && !bytes.Equal(now, sh.part.live[clockKey]) {
 			sh.overlay[clockKey] = now
 		}
 		n += len(sh.overlay)
+		for k := range sh.overlay {
+			size += len(k)
+		}
 	}
-	block, out := make([]kgo.Record, n), make([]*kgo.Record, 0, n)
+	block, out, keys := make([]kgo.Record, n), make([]*kgo.Record, 0, n), make([]byte, 0, size) // three allocations for all
 	for id, sh := range s.shares {
 		for k, v := range sh.overlay {
+			keys = append(keys, k...)
 			r := &block[len(out)]
-			r.Topic, r.Partition, r.Key, r.Value = topic, id, []byte(k), v
+			r.Topic, r.Partition, r.Key, r.Value = topic, id, keys[len(keys)-len(k):], v
 			out = append(out, r)
 		}
 	}

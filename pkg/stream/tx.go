@@ -17,6 +17,8 @@ type Tx struct {
 	out   *staged
 	cause Record
 	err   error // the first fault of staging; the call counts as failed
+
+	prefix, key, joined string // the last table's key asked for: Put mostly follows Get
 }
 
 // Now is the partition's time. It never goes back.
@@ -75,10 +77,18 @@ type Table[T any] struct{ prefix string }
 // NewTable names a table. Names of one topology differ, and hold no slash.
 func NewTable[T any](name string) Table[T] { return Table[T]{prefix: name + "/"} }
 
+// join gives the key in the state of a table's key.
+func (tx *Tx) join(prefix, key string) string {
+	if tx.joined == "" || tx.key != key || tx.prefix != prefix {
+		tx.prefix, tx.key, tx.joined = prefix, key, prefix+key
+	}
+	return tx.joined
+}
+
 // Get returns the value of key in this transaction's view.
 func (t Table[T]) Get(tx *Tx, key string) (T, bool) {
 	var v T
-	b, ok := tx.get(t.prefix + key)
+	b, ok := tx.get(tx.join(t.prefix, key))
 	if !ok {
 		return v, false
 	}
@@ -97,7 +107,7 @@ func (t Table[T]) Put(tx *Tx, key string, v T) {
 		}
 		return
 	}
-	tx.put(t.prefix+key, b)
+	tx.put(tx.join(t.prefix, key), b)
 }
 
 // Delete stages the removal of key.

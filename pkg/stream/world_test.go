@@ -183,9 +183,9 @@ func (w *world) check() {
 type way struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	mu     sync.Mutex
-	frozen time.Time     // until then nothing moves
-	lose   map[int16]int // answers to lose, by request key
+	mu   sync.Mutex
+	thaw chan struct{} // closed when it moves again; nil: it moves
+	lose map[int16]int // answers to lose, by request key
 }
 
 func (l *way) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -197,10 +197,23 @@ func (l *way) DialContext(ctx context.Context, network, address string) (net.Con
 	return &conn{Conn: c, way: l}, nil
 }
 
+// freeze stops everything for a while, or until heal.
 func (l *way) freeze(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.frozen = time.Now().Add(d)
+	if l.thaw != nil {
+		return
+	}
+	thaw := make(chan struct{})
+	l.thaw = thaw
+	time.AfterFunc(d, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.thaw == thaw {
+			close(thaw)
+			l.thaw = nil
+		}
+	})
 }
 
 func (l *way) loseAnswer(key int16) {
@@ -215,18 +228,21 @@ func (l *way) loseAnswer(key int16) {
 func (l *way) heal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.frozen, l.lose = time.Time{}, nil
+	if l.thaw != nil {
+		close(l.thaw)
+	}
+	l.thaw, l.lose = nil, nil
 }
 
 func (l *way) wait() {
 	for {
 		l.mu.Lock()
-		d := time.Until(l.frozen)
+		thaw := l.thaw
 		l.mu.Unlock()
-		if d <= 0 {
+		if thaw == nil {
 			return
 		}
-		time.Sleep(min(d, time.Second))
+		<-thaw
 	}
 }
 

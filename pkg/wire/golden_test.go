@@ -36,6 +36,7 @@ var goTypes = map[event.Topic]func() any{
 	event.ProvisionEvents:   func() any { return new(event.ProvisionEvent) },
 	event.DriftEvents:       func() any { return new(event.DriftEvent) },
 	event.SweepCommands:     func() any { return new(event.SweepCommand) },
+	event.GuardCommands:     func() any { return new(event.GuardCommand) },
 	event.DeadLetters:       func() any { return new(event.DeadLetter) },
 }
 

@@ -1,17 +1,26 @@
--- People whose employment has ended, or who were shut out, and who still have access, with the number of grants.
+-- People whose employment has ended, or who were shut out, as the newest event about them says (payload.person), and who
+-- still have access, with the number of grants. left_at and event are of the end of employment named last.
 CREATE OR REPLACE VIEW {{.Database}}.leavers_with_access AS
 SELECT identity_id, left_at, event, grants
 FROM
 (
     SELECT
         identity_id,
-        argMax(kind, (occurred_at, src_offset)) AS event,
-        argMax(effective_at, (occurred_at, src_offset)) AS left_at
-    FROM {{.Database}}.evidence
-    WHERE kind IN ('identity.termination', 'identity.emergency_termination', 'identity.contract_ended', 'identity.termination_corrected',
-                   'identity.hire', 'identity.rehire', 'identity.conversion', 'identity.termination_reversed', 'identity.emergency_lifted')
+        argMaxIf(kind, decided, ends) AS event,
+        argMaxIf(effective_at, decided, ends) AS left_at
+    FROM
+    (
+        SELECT
+            identity_id, kind, effective_at,
+            (occurred_at, src_offset) AS decided,
+            kind IN ('identity.termination', 'identity.emergency_termination', 'identity.contract_ended', 'identity.hire_rescinded') AS ends,
+            JSONExtractRaw(payload, 'person') AS person
+        FROM {{.Database}}.evidence
+        WHERE startsWith(kind, 'identity.')
+    )
+    WHERE NOT (person IN ('', 'null'))
     GROUP BY identity_id
-    HAVING event IN ('identity.termination', 'identity.emergency_termination', 'identity.contract_ended', 'identity.termination_corrected')
-       AND left_at <= {{.At}}
+    HAVING countIf(ends) > 0
+       AND (JSONExtractString(argMax(person, decided), 'status') = 'ended' OR JSONExtractBool(argMax(person, decided), 'emergency'))
 ) AS leavers
 INNER JOIN (SELECT identity_id, count() AS grants FROM {{.Database}}.access_now GROUP BY identity_id) AS access USING (identity_id)

@@ -83,7 +83,7 @@ func (s *sink) open(ctx context.Context) error {
 	var err error
 	s.client, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.env.Kafka...), kgo.ConsumerGroup("evidence-sink"), kgo.InstanceID(s.env.Instance),
 		kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.Balancers(kgo.RangeBalancer()),
+		kgo.DisableAutoCommit(), kgo.FetchMaxWait(batchTime), kgo.BlockRebalanceOnPoll(), kgo.Balancers(kgo.RangeBalancer()),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) {
 			for topic, ids := range got {
 				for _, id := range ids {

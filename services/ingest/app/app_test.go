@@ -159,7 +159,8 @@ func TestAProfileOfNobodyKnownWaitsAndIsAppliedByItself(t *testing.T) {
 	s.says(profile)
 	s.says(profile)
 	quarantined := streamtest.Out[event.IdentityEvent](s.ingest, event.IdentityEvents)
-	if len(quarantined) != 2 || quarantined[0].Kind != event.Quarantined || quarantined[0].Class != "quarantined" || quarantined[0].ExceptionID == "" {
+	if len(quarantined) != 3 || quarantined[0].Kind != event.Quarantined || quarantined[1].Kind != event.ExceptionOpened ||
+		quarantined[1].Class != "quarantined" || quarantined[1].ExceptionID == "" || quarantined[2].Kind != event.DuplicateIgnored {
 		t.Fatalf("quarantine: %+v", quarantined)
 	}
 	s.advance(time.Hour)
@@ -171,8 +172,8 @@ func TestAProfileOfNobodyKnownWaitsAndIsAppliedByItself(t *testing.T) {
 	if len(out) != 2 || out[0].Kind != event.ExceptionResolved || out[1].Kind != event.ProfileChange || out[1].Person.Phone != "123" {
 		t.Fatalf("release: %+v", out)
 	}
-	if out[0].ExceptionID != quarantined[0].ExceptionID || out[0].Resolution != "correlated" || !out[0].OpenedAt.Equal(start) {
-		t.Errorf("resolved: %+v, opened: %+v", out[0].Exception, quarantined[0].Exception)
+	if out[0].ExceptionID != quarantined[1].ExceptionID || out[0].Resolution != "correlated" || !out[0].OpenedAt.Equal(start) {
+		t.Errorf("resolved: %+v, opened: %+v", out[0].Exception, quarantined[1].Exception)
 	}
 	profile.ID, profile.Person = "c2", &event.Profile{Phone: "456"}
 	s.says(profile)
@@ -184,7 +185,7 @@ func TestAnEndOfAWorkerNotYetKnownWaitsForTheHire(t *testing.T) {
 	s := open(t)
 	two := int64(2)
 	s.says(event.SourceRecord{ID: "e", Source: "hr", SourceKey: "1001", Sequence: &two, Kind: event.Terminate, EffectiveAt: "2026-03-31"})
-	s.expect("identity.quarantined")
+	s.expect("identity.quarantined exception.opened")
 	s.says(hire("1001"))
 	s.expect("identity.hire exception.resolved identity.termination_scheduled")
 	s.advance(60 * 24 * time.Hour)

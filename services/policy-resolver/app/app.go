@@ -10,12 +10,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"joinery.internal/pkg/bundle/compiled"
 	"joinery.internal/pkg/directory"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/service"
 	"joinery.internal/pkg/stream"
-	"joinery.internal/services/policy-resolver/internal/shell/bundles"
 )
 
 // Name is the topology's.
@@ -28,7 +28,7 @@ type Policies interface {
 
 // Run runs the service until ctx ends.
 func Run(ctx context.Context, env service.Env) error {
-	policies, err := bundles.Open(ctx, env.Stream())
+	policies, err := compiled.Open(ctx, env.Stream())
 	if err != nil {
 		return err
 	}

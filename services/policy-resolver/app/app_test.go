@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"joinery.internal/pkg/bundle/compiled"
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/directory"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/stream/streamtest"
 	"joinery.internal/services/policy-resolver/app"
-	"joinery.internal/services/policy-resolver/internal/shell/bundles"
 )
 
 var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
@@ -23,12 +23,12 @@ var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 type stage struct {
 	*streamtest.Harness
 	t    *testing.T
-	view *bundles.View
+	view *compiled.View
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	view, dir := bundles.New(), directory.New()
+	view, dir := compiled.New(), directory.New()
 	dir.Put(event.DirectoryEntry{IdentityID: "ada", EmployeeNumber: "12", Manager: "8"})
 	dir.Put(event.DirectoryEntry{IdentityID: "max", EmployeeNumber: "8"})
 	dir.Put(event.DirectoryEntry{IdentityID: "lea", EmployeeNumber: "7"})

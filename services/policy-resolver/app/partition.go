@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"joinery.internal/pkg/bundle/compiled"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/services/policy-resolver/internal/access"
-	"joinery.internal/services/policy-resolver/internal/shell/bundles"
 )
 
 // partition is which policy is in force, what waits for one, and how far the population has been gone through.
@@ -67,7 +67,7 @@ func (r *resolver) activated(tx *stream.Tx, rec stream.Record) error {
 		return err
 	}
 	_, err = r.policies.Bundle(a.Hash)
-	if errors.Is(err, bundles.ErrMissing) { // it was written before the marker, so it is on its way
+	if errors.Is(err, compiled.ErrMissing) { // it was written before the marker, so it is on its way
 		return fmt.Errorf("activate policy: %w: %w", stream.ErrNotReady, err)
 	}
 	if err != nil {
@@ -149,7 +149,7 @@ func (r *resolver) inForce(part partition) (*policy.Bundle, error) {
 		return nil, nil
 	}
 	b, err := r.policies.Bundle(part.Hash)
-	if errors.Is(err, bundles.ErrMissing) {
+	if errors.Is(err, compiled.ErrMissing) {
 		return nil, fmt.Errorf("find policy in force: %w: %w", stream.ErrNotReady, err)
 	}
 	if err != nil {

@@ -1,17 +1,23 @@
 package app_test
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
+	"joinery.internal/pkg/approvalproof"
+	"joinery.internal/pkg/bundle/compiled"
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/memory"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/stream/streamtest"
 	"joinery.internal/services/provisioner/app"
+	"joinery.internal/services/provisioner/internal/account"
 	"joinery.internal/services/provisioner/internal/shell/desk"
+	"joinery.internal/services/provisioner/internal/shell/rules"
 )
 
 var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -22,8 +28,24 @@ type pipe struct {
 	t      *testing.T
 	target *memory.Target
 	desk   *desk.Desk
-	events []event.ProvisionEvent
+
+	newDesk func() // as a new process has it
+	policy  *compiled.View
+	key     string // file that the public key of approvals is looked for in
+	events  []event.ProvisionEvent
 }
+
+// deskOf is the pipe's desk, of which a test may make a new one.
+type deskOf struct{ p *pipe }
+
+func (d deskOf) Do(ctx context.Context, c account.Call) (account.Result, bool) {
+	return d.p.desk.Do(ctx, c)
+}
+func (d deskOf) Probe(ctx context.Context, target string) desk.Health {
+	return d.p.desk.Probe(ctx, target)
+}
+func (d deskOf) Seat(ctx context.Context, s desk.Seat) { d.p.desk.Seat(ctx, s) }
+func (d deskOf) Decided(trip string)                   { d.p.desk.Decided(trip) }
 
 type pipeClock struct{ p *pipe }
 
@@ -36,20 +58,26 @@ func (c pipeClock) Now() time.Time {
 
 func newPipe(t *testing.T, change ...func(*desk.Target)) *pipe {
 	t.Helper()
-	p := &pipe{t: t, target: memory.NewTarget()}
+	p := &pipe{t: t, target: memory.NewTarget(), policy: compiled.New(), key: filepath.Join(t.TempDir(), "approval.key.pub")}
+	p.publish(acme, start)
 	target := desk.Target{Name: "chat", Open: func() (connector.Connector, error) { return p.target, nil }, Concurrency: 2, Timeout: time.Minute}
 	for _, c := range change {
 		c(&target)
 	}
-	p.desk = desk.New([]desk.Target{target}, desk.Options{Instance: "0", Clock: pipeClock{p}})
-	p.Harness = streamtest.New(t, app.Topology("0", p.desk), start)
+	p.newDesk = func() {
+		p.desk = desk.New([]desk.Target{target}, desk.Options{Instance: "0", Clock: pipeClock{p},
+			Partitions: streamtest.Partitions, Rules: rules.New(p.policy, approvalproof.NewVerifier(p.key))})
+	}
+	p.newDesk()
+	p.Harness = streamtest.New(t, app.Topology("0", deskOf{p}), start)
+	p.Perform() // partitions are seated
 	return p
 }
 
 func desired(id string, version int64) event.Desired {
 	return event.Desired{IdentityID: event.IdentityID(id), Target: "chat", Version: version, CaseID: event.CaseID("case-" + id), Lane: event.LaneJoiner,
 		State: event.AccountActive, AccountName: "name-" + id, Attributes: map[string]string{"title": "Engineer"},
-		Entitlements: []string{"group/staff"}, Kinds: []string{"group"}, EffectiveAt: start, KnownAt: start}
+		Entitlements: []string{"group/staff"}, Kinds: []string{"group"}, Policy: hash(acme), EffectiveAt: start, KnownAt: start}
 }
 
 func (p *pipe) want(d event.Desired) {

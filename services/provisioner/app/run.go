@@ -3,8 +3,14 @@ package app
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"joinery.internal/pkg/approvalproof"
+	"joinery.internal/pkg/bundle"
+	"joinery.internal/pkg/bundle/compiled"
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/open"
@@ -12,6 +18,7 @@ import (
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/target"
 	"joinery.internal/services/provisioner/internal/shell/desk"
+	"joinery.internal/services/provisioner/internal/shell/rules"
 )
 
 // settle is how long a target may be busy with a request whose sender has died.
@@ -30,7 +37,18 @@ func RunWith(ctx context.Context, env service.Env, factory open.Factory) error {
 	if err := target.Check(factory, files, env.ResolveTarget); err != nil {
 		return err
 	}
-	d := desk.New(deskTargets(files, factory, env.ResolveTarget), desk.Options{Instance: env.Instance, Clock: env.Clock, Settle: settle})
+	policies, err := compiled.Open(ctx, env.Stream())
+	if err != nil {
+		return err
+	}
+	defer policies.Close()
+	partitions, err := bundle.Partitions(ctx, env.Stream())
+	if err != nil {
+		return err
+	}
+	proofs := approvalproof.NewVerifier(filepath.Join(env.DataDir, approvalproof.KeyFile+approvalproof.PublicSuffix))
+	d := desk.New(deskTargets(files, factory, env.ResolveTarget),
+		desk.Options{Instance: env.Instance, Clock: env.Clock, Rules: rules.New(policies, proofs), Partitions: int(partitions), Settle: settle})
 	defer d.Close()
 	if env.Metrics != nil {
 		if err := env.Metrics.Register(d); err != nil {
@@ -38,7 +56,20 @@ func RunWith(ctx context.Context, env service.Env, factory open.Factory) error {
 		}
 		defer env.Metrics.Unregister(d)
 	}
-	return stream.Run(ctx, Topology(env.Instance, d), env.Stream())
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return stream.Run(running, Topology(env.Instance, d), env.Stream()) })
+	group.Go(func() error { // without its view the service would decide on what was
+		select {
+		case <-policies.Done():
+			return fmt.Errorf("follow policy bundles: %w", policies.Err())
+		case <-running.Done():
+			return nil
+		}
+	})
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 func deskTargets(files []*config.Target, factory open.Factory, complete target.Complete) []desk.Target {

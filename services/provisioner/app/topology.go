@@ -57,6 +57,8 @@ const (
 type Desk interface {
 	Do(ctx context.Context, c account.Call) (r account.Result, ok bool)
 	Probe(ctx context.Context, target string) desk.Health
+	Seat(ctx context.Context, s desk.Seat)
+	Decided(trip string)
 }
 
 // probe asks for a target's health; probed is the answer.
@@ -75,6 +77,7 @@ type (
 //	tick: result  ---> account.Work ---> outcome                           (T2)
 //	tick: timer   ---> account.Work                                        (retries, alarms)
 //	tick: timer   ---> probe ---> Desk.Probe ---> wake what waits for the target
+//	command       ---> guard.Trip ---> wake what the guard holds
 func Topology(instance string, d Desk) stream.Topology {
 	p := provisioner{instance: instance}
 	return stream.Topology{
@@ -82,6 +85,7 @@ func Topology(instance string, d Desk) stream.Topology {
 		Inputs: []stream.Input{
 			{Topic: event.AccessDesired, Handle: p.desired},
 			{Topic: event.DriftEvents, Handle: p.drift},
+			{Topic: event.GuardCommands, Handle: p.command, Entrance: true},
 		},
 		Outputs:  []stream.Output{{Topic: event.ProvisionEvents}},
 		Timer:    p.timer,
@@ -99,6 +103,10 @@ func perform(ctx context.Context, d Desk, effect any) any {
 		}
 	case probe:
 		return probed{e.target, d.Probe(ctx, e.target)}
+	case desk.Seat:
+		d.Seat(ctx, e)
+	case decided:
+		d.Decided(e.trip)
 	}
 	return nil
 }
@@ -113,6 +121,7 @@ func (p provisioner) desired(tx *stream.Tx, r stream.Record) error {
 	if r.Value == nil { // nobody is there any more to want anything
 		accounts.Delete(tx, r.Key)
 		waiting.Delete(tx, r.Key)
+		held.Delete(tx, r.Key)
 		tx.ClearTimer(accountTimer + r.Key)
 		return nil
 	}
@@ -158,21 +167,23 @@ func (p provisioner) timer(tx *stream.Tx, name string) error {
 		}
 		return nil
 	}
-	key := strings.TrimPrefix(name, accountTimer)
-	if s, known := accounts.Get(tx, key); known {
-		p.apply(tx, key, p.work(tx, s).Woken())
+	if trip, ok := strings.CutPrefix(name, tripTimer); ok {
+		trips.Delete(tx, trip)
+		return nil
 	}
+	p.woken(tx, strings.TrimPrefix(name, accountTimer))
 	return nil
 }
 
 func (p provisioner) result(tx *stream.Tx, result any) error {
 	switch r := result.(type) {
 	case account.Result:
-		s, known := accounts.Get(tx, r.Key)
-		if !known {
-			return nil
+		if r.Held != nil { // whatever has become of the account
+			p.tripped(tx, *r.Held)
 		}
-		p.apply(tx, r.Key, p.work(tx, s).Answered(r))
+		if s, known := accounts.Get(tx, r.Key); known {
+			p.apply(tx, r.Key, p.work(tx, s).Answered(r))
+		}
 	case probed:
 		p.probed(tx, r)
 	}
@@ -182,6 +193,7 @@ func (p provisioner) result(tx *stream.Tx, result any) error {
 // assigned makes again the calls whose outcome is not known, asks again after targets that are down (the probe under way
 // is lost), and gives what is parked another chance.
 func (p provisioner) assigned(tx *stream.Tx) error {
+	p.seat(tx)
 	for target := range holds.All(tx) {
 		tx.SetTimer(targetTimer+target, tx.Now().Add(probeEvery))
 	}
@@ -189,7 +201,7 @@ func (p provisioner) assigned(tx *stream.Tx) error {
 		if c := account.Resumed(s); c != nil {
 			s.Unsure = true // the call may have acted
 			accounts.Put(tx, key, s)
-			tx.Effect(*c)
+			p.call(tx, *c)
 			continue
 		}
 		if s.Wait == account.WaitParked {
@@ -215,9 +227,15 @@ func (p provisioner) apply(tx *stream.Tx, key string, d account.Decision) {
 		tx.SetTimer(accountTimer+key, d.WakeAt)
 	}
 	p.keepWaiting(tx, key, d.State)
+	p.keepHeld(tx, key, d.State)
 	if d.Call != nil {
-		tx.Effect(*d.Call)
+		p.call(tx, *d.Call)
 	}
+}
+
+func (p provisioner) call(tx *stream.Tx, c account.Call) {
+	c.Partition = tx.Partition()
+	tx.Effect(c)
 }
 
 // keepWaiting lists the account among those that wait for their target, or takes it off the list.

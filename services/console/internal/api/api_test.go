@@ -39,6 +39,7 @@ func newAPI(t *testing.T, id event.IdentityID) (*desktest.World, http.Handler) {
 	w := desktest.New(t)
 	w.Approval("act-1", "id-boss")
 	w.Archive.Workflows = []desk.Case{{ID: "case-1", IdentityID: "id-ana", Outcome: "open", OpenedAt: desktest.Start}}
+	w.Archive.Trips = []desk.Guard{{ID: "mass-leaver:chat.3f9a2c1b", State: desk.GuardHolding, Votes: []desk.GuardVote{}}}
 	w.Archive.Letters = []desk.DeadLetter{{ID: "dl-1", Class: "decode"}}
 	return w, api.New(w.Desk, as{ID: id}, slog.New(slog.DiscardHandler))
 }
@@ -49,7 +50,7 @@ func TestEveryListHasItemsWithAnID(t *testing.T) {
 	w.Archive.Moments = []desk.Moment{{EventID: "e-1", Kind: "identity.hire"}}
 	w.Archive.Roles = []desk.Access{{ID: "staff-base||", Role: "staff-base"}}
 	w.Journal.Put(t, event.SweepCommands, 0, &event.SweepCommand{ID: "s-1", Target: "chat", At: desktest.Start})
-	for _, path := range []string{"/persons", "/persons/1001/timeline", "/persons/id-ana/access", "/cases", "/approvals", "/approvals?mine=true", "/dlq", "/targets",
+	for _, path := range []string{"/persons", "/persons/1001/timeline", "/persons/id-ana/access", "/cases", "/approvals", "/approvals?mine=true", "/guards", "/dlq", "/targets",
 		"/topics/plan", "/topics/jml.reconcile.command.v1/cat"} {
 		status, header, body := call(t, h, http.MethodGet, path, "")
 		var got struct {

@@ -51,13 +51,10 @@ func rows() []evidence.Row {
 func open(t *testing.T) (*archive.Archive, *engine.Engine) {
 	t.Helper()
 	eng := enginetest.Open(t, t.TempDir())
-	conn := enginetest.Connect(t, eng)
-	if err := evidence.Apply(t.Context(), conn); err != nil {
+	if err := evidence.Apply(t.Context(), enginetest.Connect(t, eng)); err != nil {
 		t.Fatal(err)
 	}
-	if err := evidence.NewStore(conn).Insert(t.Context(), rows()); err != nil {
-		t.Fatal(err)
-	}
+	insert(t, eng, rows())
 	a, err := archive.Open(t.Context(), eng.NativeURL(), eng.ReaderURL())
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +65,13 @@ func open(t *testing.T) (*archive.Archive, *engine.Engine) {
 		}
 	})
 	return a, eng
+}
+
+func insert(t *testing.T, eng *engine.Engine, rows []evidence.Row) {
+	t.Helper()
+	if err := evidence.NewStore(enginetest.Connect(t, eng)).Insert(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func must[T any](v T, err error) func(*testing.T) T {

@@ -54,6 +54,7 @@ type Archive interface {
 	Access(ctx context.Context, id event.IdentityID, at, known time.Time) ([]Access, error) // zero times: now
 	Cases(context.Context, CaseQuery) ([]Case, error)
 	DeadLetters(context.Context, DeadLetterQuery) ([]DeadLetter, error)
+	Guards(ctx context.Context, id string) ([]Guard, error) // that have tripped, newest first; empty id: all
 	Targets(ctx context.Context, now time.Time) (map[string]TargetUse, error)
 	KPI(ctx context.Context, since time.Time) (evidence.KPITable, error)
 	Counts(context.Context) (Counts, error)

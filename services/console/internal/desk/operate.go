@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"joinery.internal/pkg/clock"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/evidence"
 	"joinery.internal/services/console/internal/inbox"
@@ -150,7 +151,10 @@ func (d *Desk) MoveClock(by time.Duration, dryRun bool) (ClockReading, error) {
 		return ClockReading{Now: d.now().Add(by), Movable: true}, nil
 	}
 	now, err := d.Advance(by)
-	if err != nil {
+	switch {
+	case errors.Is(err, clock.ErrBeyond):
+		return ClockReading{}, fault(Invalid, "%v", err)
+	case err != nil:
 		return ClockReading{}, unavailable("move the clock", err)
 	}
 	return ClockReading{Now: now.UTC().Truncate(time.Millisecond), Movable: true}, nil

@@ -195,11 +195,13 @@ func exception(f event.Fact) event.Exception {
 }
 
 func (d *deciding) quarantine(f event.Fact) {
-	e := d.about(event.Quarantined, f)
-	e.Exception = exception(f)
-	e.OpenedAt = f.KnownAt.UTC()
-	e.Outcome, e.Reason = "quarantined", f.Parked
-	e.Message = "Nobody with the keys of this record is known yet; it waits and is applied once somebody is."
+	for _, kind := range []event.Kind{event.Quarantined, event.ExceptionOpened} {
+		e := d.about(kind, f)
+		e.Exception = exception(f)
+		e.OpenedAt = f.KnownAt.UTC()
+		e.Outcome, e.Reason = "quarantined", f.Parked
+		e.Message = "Nobody with the keys of this record is known yet; it waits and is applied once somebody is."
+	}
 }
 
 // resolve closes the exception of a record that waited.

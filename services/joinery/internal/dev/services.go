@@ -82,7 +82,7 @@ func (s *services) start(ctx context.Context, name string, run func(context.Cont
 	env.Name = name
 	env.Log = env.Log.With("service", name)
 	var once sync.Once
-	env.Ready = func() { once.Do(func() { s.up <- struct{}{} }) }
+	env.Ready = func() { once.Do(func() { env.Log.Info("ready"); s.up <- struct{}{} }) }
 	s.count++
 	s.group.Add(1)
 	go func() {

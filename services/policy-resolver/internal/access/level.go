@@ -32,6 +32,13 @@ func (w *Work) level() {
 			w.levelOne(target, grants[target])
 		}
 	}
+	for i := range w.State.Cases { // a target that is gone gives no answer any more
+		c := &w.State.Cases[i]
+		c.Waits = slices.DeleteFunc(c.Waits, func(wait Wait) bool {
+			_, there := w.Bundle.Target(wait.Target)
+			return !there
+		})
+	}
 }
 
 func (w *Work) levelOne(target string, grants []policy.Grant) {
@@ -53,7 +60,7 @@ func (w *Work) levelOne(target string, grants []policy.Grant) {
 		Kinds: w.kinds(target), Policy: w.Bundle.Hash(), EffectiveAt: w.by.effective, KnownAt: w.by.known}
 	if state != event.AccountAbsent {
 		w.fill(d, grants)
-		if err := w.describe(d, a); err != nil && state == event.AccountActive {
+		if err := w.describe(d, a); err != nil && (state == event.AccountActive || !was.exists()) {
 			w.find("account/"+target, finding{class: classInvalid, target: target, blocks: true, message: err.Error()})
 			if was.Version == 0 {
 				w.State.Accounts = slices.DeleteFunc(w.State.Accounts, func(o Account) bool { return o.Target == target })

@@ -19,6 +19,8 @@ const ReadBack = "read_back"
 //	class                       event                 account then
 //	(done)                      applied, unchanged,   settled; Next is driven
 //	                            adopted
+//	(done), a part withheld     failed, exception     parked, the rest being as wanted
+//	(done), a part held         held                  held, until it is released or cancelled
 //	refused: nothing was sent   deferred              waits for the target; the try is not counted
 //	transient ambiguous         deferred              backs off, or waits for the target when that is down
 //	throttled                   deferred              backs off, not before RetryAfter
@@ -29,9 +31,15 @@ const ReadBack = "read_back"
 //
 // After every failure a newer version, if there is one, is driven instead.
 func (w Work) Answered(r Result) Decision {
-	s := &w.State
+	if !w.State.answers(r) {
+		return w.decide()
+	}
+	w.count(r)
 	switch {
-	case !s.answers(r):
+	case r.Held != nil:
+		w.held(r)
+	case r.Class == "" && len(r.Withheld) > 0:
+		w.withheld(r)
 	case r.Class == "":
 		w.done(r)
 	case r.Refused:
@@ -66,6 +74,42 @@ func (w *Work) done(r Result) {
 	s.Intent, s.Tries, s.Failing, s.Unsure, s.Doubt, s.Drift = nil, 0, time.Time{}, false, nil, ""
 	w.forget = s.Want.Orphan && s.Next == nil
 	w.goOn()
+}
+
+// withheld: everything was done but what nobody approved. The account waits for a desired state that carries a proof.
+func (w *Work) withheld(r Result) {
+	s := &w.State
+	r.Changes = append(s.late(r), r.Changes...)
+	w.keepName(r)
+	why, message := weigh(r.Withheld)
+	r.Message = message
+	if done := describe(r.Changes); done != "" {
+		r.Message += "; done: " + done
+	}
+	id := w.outcome(event.ProvisionFailed, "failed", connector.Class(why), r)
+	w.events[len(w.events)-1].Entitlement = r.Withheld[0].Item
+	if s.Open != nil && s.Open.Why != string(why) { // that one is over
+		w.resolve(id)
+	}
+	if w.open("denied", string(why), id) {
+		w.events[len(w.events)-1].Entitlement = r.Withheld[0].Item
+	}
+	w.back(WaitParked, 0)
+	s.Intent, s.Tries, s.Failing, s.Unsure, s.Doubt = nil, 0, time.Time{}, false, nil
+	w.goOn()
+}
+
+// weigh picks the worst reason, and names all.
+func weigh(withheld []Withheld) (worst WithheldReason, message string) {
+	order := []WithheldReason{ApprovalMissing, ApprovalExpired, ApprovalForged}
+	items := make([]string, len(withheld))
+	for i, h := range withheld {
+		items[i] = h.Item + " (" + string(h.Reason) + ")"
+		if slices.Index(order, h.Reason) >= slices.Index(order, worst) {
+			worst = h.Reason
+		}
+	}
+	return worst, "not given: " + strings.Join(items, ", ")
 }
 
 // late is what earlier calls changed although they did not say so: what was in doubt and needed no doing any more. Of a
@@ -125,7 +169,7 @@ func (w *Work) failed(r Result) {
 		w.rejected(r)
 	case connector.Denied:
 		id := w.outcome(event.ProvisionFailed, "failed", r.Class, r)
-		w.open("denied", id)
+		w.open("denied", "", id)
 		w.back(WaitBackoff, deniedRetry)
 	case connector.Conflict, connector.NotFound:
 		w.replan(r)
@@ -164,7 +208,7 @@ func (w *Work) rejected(r Result) {
 		return
 	}
 	id := w.outcome(event.ProvisionDeadLettered, "dead_lettered", r.Class, r)
-	w.open("invalid", id)
+	w.open("invalid", "", id)
 	s.Failing = time.Time{} // it does not keep failing: it stands still
 	w.back(WaitParked, 0)
 }
@@ -179,7 +223,7 @@ func (w *Work) replan(r Result) {
 	}
 	w.defers(WaitBackoff, delay, r)
 	if s.Tries >= replansBad {
-		w.open("retry_exhausted", w.last())
+		w.open("retry_exhausted", "", w.last())
 	}
 	if delay == 0 && s.Next == nil {
 		s.Intent = nil

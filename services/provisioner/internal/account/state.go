@@ -7,17 +7,22 @@ import (
 
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/provisioner/internal/guard"
 )
 
 // State is what is known of one account. It moves like this:
 //
 //	               Wanted (newer), Nudged                      Answered: ok
 //	settled ------------------------------> in flight ----------------------> settled
-//	   ^                                     |  ^   | invalid, unsupported
+//	   ^                                     |  ^   | invalid, unsupported, withheld
 //	   |                            retryable|  |   +-----------------------> parked --+
 //	   |                                     v  |Woken                                 |
 //	   |                    backoff, or target (until it comes back)                   |
 //	   +------------------------- Wanted (newer or again), Nudged: in flight ----------+
+//
+//	in flight --Answered: held--> held --Decided: release--> in flight
+//	                               |  \--Wanted (newer)-----> in flight
+//	                               \-----Decided: cancel---> cancelled --Wanted (newer or again)--> in flight
 //
 // Invariants: at most one intent is in flight; Want is what it drives at, Next what came meanwhile; Applied never
 // decreases.
@@ -37,6 +42,9 @@ type State struct {
 	Doubt    []event.Change `json:"db,omitempty"` // changes for Want that got no answer, or a bad one
 	Drift    string         `json:"d,omitempty"`  // the drift event that Want is driven for again; empty: for itself
 	Open     *OpenIncident  `json:"x,omitempty"`
+	Hold     string         `json:"h,omitempty"`  // of Wait held: the trip of the guard that holds it
+	Passed   []guard.Scope  `json:"ps,omitempty"` // guards that were released for Want, and do not count it again
+	Counted  []guard.Count  `json:"ct,omitempty"` // by which guards the account was counted, in windows not over yet
 }
 
 // Want is what one account should be: the part of event.Desired that the work needs, in a form short enough to keep.
@@ -102,6 +110,7 @@ const (
 	Replay    Why = "replay"    // a desired record, new or repeated
 	Retry     Why = "retry"     // the time has come, or the target has come back
 	Reconcile Why = "reconcile" // a sweep found a difference
+	Release   Why = "release"   // people released what a guard held
 )
 
 // Wait is what an account waits for when no call is in flight.
@@ -113,12 +122,16 @@ const (
 	WaitBackoff Wait = "backoff" // NextAt
 	WaitTarget  Wait = "target"  // the target to come back, or to give us a right back
 	WaitParked  Wait = "parked"  // a newer desired, the same one again, or a nudge
+
+	WaitHeld      Wait = "held"      // two people to release or cancel it, or a newer desired
+	WaitCancelled Wait = "cancelled" // a newer desired, or the same one again
 )
 
 // OpenIncident is an exception that stands.
 type OpenIncident struct {
 	ID    string    `json:"id"`
 	Class string    `json:"c"`
+	Why   string    `json:"w,omitempty"` // finer than Class; empty: as Class
 	At    time.Time `json:"at"`
 }
 
@@ -129,6 +142,9 @@ type Call struct {
 	Want     Want
 	Account  string // known name; empty: none yet
 	RemoteID string
+	Passed   []guard.Scope
+	// Partition is set by who performs the call: guards count over all partitions of an instance.
+	Partition int32
 	// Takeover says that an earlier call of the same intent may be acting still; By is whose.
 	Takeover bool
 }
@@ -158,11 +174,40 @@ type Result struct {
 	RemoteID string
 	State    event.AccountState // as read last; empty: not known
 	Adopted  bool
+	Withheld []Withheld     // what was wanted and not given; the rest was driven
+	Held     *Held          // a guard holds what is not in Changes
+	Counted  []guard.Count  // by guards that let the call through
 	Changes  []event.Change // what took effect, also of a failed call
 	Doubt    []event.Change // of a failed call: what may have taken effect
 	Latency  time.Duration
 	Ended    time.Time
 }
+
+// Held says which guard holds a call.
+type Held struct {
+	Trip    string
+	First   bool // it is the first that the guard holds
+	Guard   string
+	Target  string // if the guard counts targets apart
+	Policy  string
+	Message string // counts and limits, for people
+}
+
+// Withheld is a part of what is wanted that nobody approved.
+type Withheld struct {
+	Item   string // target:kind/name, or target:account for the account itself
+	Reason WithheldReason
+}
+
+// WithheldReason says why there is no valid approval.
+type WithheldReason string
+
+// The reasons to withhold.
+const (
+	ApprovalMissing WithheldReason = "approval_missing"
+	ApprovalExpired WithheldReason = "approval_expired"
+	ApprovalForged  WithheldReason = "approval_forged"
+)
 
 func (s State) answers(r Result) bool {
 	return s.Intent != nil && s.Intent.ID == r.Intent && s.Intent.Attempt == r.Attempt && s.Intent.Round == r.Round
@@ -177,7 +222,7 @@ func (s State) latest() int64 {
 }
 
 func (s State) call() *Call {
-	return &Call{Key: s.Want.Key(), Intent: *s.Intent, Want: s.Want, Account: s.Account, RemoteID: s.RemoteID}
+	return &Call{Key: s.Want.Key(), Intent: *s.Intent, Want: s.Want, Account: s.Account, RemoteID: s.RemoteID, Passed: s.Passed}
 }
 
 // Resumed is the call to make again after the partition has changed hands: it begins by reading. Nil: none was in flight.

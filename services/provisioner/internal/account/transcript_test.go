@@ -11,6 +11,7 @@ import (
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/transcript"
 	"joinery.internal/services/provisioner/internal/account"
+	"joinery.internal/services/provisioner/internal/guard"
 )
 
 // TestTranscripts replays testdata/*.txt: prose, then commands, each followed by what it led to.
@@ -18,6 +19,9 @@ import (
 //	want v=2 [lane=leaver] [state=disabled] [name=a] [numbered]
 //	nudge | orphan account=x | again-assigned
 //	answer [class=transient] [refused] [down] [retry-after=5s] [adopted] [changes=create,grant] [doubt=grant] [account=a remote=r state=active]
+//	       [withheld=approval_missing,approval_forged]
+//	       [held=mass-leaver.12345678] [counted=mass-leaver]
+//	decided trip=mass-leaver.12345678 by=release|cancel
 //	crash                          the process dies with the call; the next owner makes it again
 //	wake                           go to the timer and let it fire
 //	pass 5m                        time goes by
@@ -69,6 +73,8 @@ func (p *player) play(line string) string {
 		return p.tell(w.Orphaned(event.DriftEvent{Meta: event.Meta{EventID: "drift-1", Target: "chat", Account: args["account"]}}))
 	case "again-assigned":
 		return p.tell(w.Reconsidered())
+	case "decided":
+		return p.tell(w.Decided(guard.Trip{ID: args["trip"], Guard: "mass-leaver", Decision: event.GuardAct(args["by"])}))
 	case "answer":
 		return p.tell(w.Answered(p.result(args)))
 	case "wake":
@@ -126,6 +132,15 @@ func (p *player) result(args map[string]string) account.Result {
 	_, r.Refused = args["refused"]
 	_, r.Down = args["down"]
 	_, r.Adopted = args["adopted"]
+	for i, reason := range strings.FieldsFunc(args["withheld"], func(r rune) bool { return r == ',' }) {
+		r.Withheld = append(r.Withheld, account.Withheld{Item: "chat:group/g" + strconv.Itoa(i+1), Reason: account.WithheldReason(reason)})
+	}
+	if trip := args["held"]; trip != "" {
+		r.Held = &account.Held{Trip: trip, Guard: "mass-leaver", Message: "enough"}
+	}
+	if scope := args["counted"]; scope != "" {
+		r.Counted = []guard.Count{{Scope: guard.Scope(scope), At: p.now, Until: p.now.Add(time.Hour)}}
+	}
 	r.Changes, r.Doubt = changes(args["changes"]), changes(args["doubt"])
 	if d := args["retry-after"]; d != "" {
 		var err error
@@ -152,8 +167,8 @@ func (p *player) tell(d account.Decision) string {
 			p.t.Error(err)
 		}
 		text := fmt.Sprintf("%s v%d", e.Kind, e.Version)
-		for _, part := range []struct{ name, value string }{{"account", e.Account}, {"case", string(e.CaseID)}, {"reason", e.Reason},
-			{"state", string(e.State)}, {"class", e.Class}, {"resolution", e.Resolution}} {
+		for _, part := range []struct{ name, value string }{{"account", e.Account}, {"case", string(e.CaseID)}, {"reason", e.Reason}, {"entitlement", e.Entitlement},
+			{"state", string(e.State)}, {"class", e.Class}, {"trip", e.ExceptionID[:strings.LastIndexByte(e.ExceptionID, '.')+1]}, {"resolution", e.Resolution}} {
 			if part.value != "" {
 				text += " " + part.name + "=" + part.value
 			}
@@ -165,6 +180,12 @@ func (p *player) tell(d account.Decision) string {
 			text += " +" + c.Verb
 		}
 		line("%s", text)
+	}
+	for _, c := range d.State.Counted {
+		line("counted by %s for %s", c.Scope, c.Until.Sub(p.now))
+	}
+	if d.Call != nil && len(d.Call.Passed) > 0 {
+		line("not to be counted by %v", d.Call.Passed)
 	}
 	if d.Call != nil {
 		line("call v%d attempt %d round %d account=%q remote=%q", d.Call.Want.Version, d.Call.Intent.Attempt, d.Call.Intent.Round, d.Call.Account, d.Call.RemoteID)

@@ -44,8 +44,9 @@ type Decision struct {
 // Wanted takes a desired record: newer ones count, older ones do not, and the same one again drives what is parked.
 func (w Work) Wanted(d event.Desired) Decision {
 	s := &w.State
-	switch again := d.Version == s.Want.Version && s.Wait == WaitParked; {
-	case again:
+	switch again := d.Version == s.Want.Version && (s.Wait == WaitParked || s.Wait == WaitCancelled); {
+	case again: // whoever wrote it before, what it says now counts
+		s.Want = WantOf(d)
 		s.Round++
 		s.Drift = ""
 		w.start(Replay)
@@ -73,7 +74,7 @@ func (w Work) Reconsidered() Decision {
 // Nudged takes a difference that a sweep found: the account is driven again, unless that is being done anyway.
 func (w Work) Nudged(drift event.DriftEvent) Decision {
 	s := &w.State
-	if s.Intent != nil || s.Wait == WaitBackoff || s.Wait == WaitTarget {
+	if s.busy() {
 		return w.decide()
 	}
 	s.Round++
@@ -86,7 +87,7 @@ func (w Work) Nudged(drift event.DriftEvent) Decision {
 
 // Orphaned takes an account that nobody wants: it is disabled as listed, and forgotten.
 func (w Work) Orphaned(drift event.DriftEvent) Decision {
-	if w.State.Intent != nil || w.State.Wait == WaitBackoff || w.State.Wait == WaitTarget {
+	if w.State.busy() {
 		return w.decide()
 	}
 	w.State = State{
@@ -98,11 +99,20 @@ func (w Work) Orphaned(drift event.DriftEvent) Decision {
 	return w.decide()
 }
 
+// busy says that a nudge changes nothing: it is being done anyway, or people have it in their hands.
+func (s State) busy() bool {
+	switch s.Wait {
+	case WaitBackoff, WaitTarget, WaitHeld, WaitCancelled:
+		return true
+	}
+	return s.Intent != nil
+}
+
 // Woken takes the account's timer.
 func (w Work) Woken() Decision {
 	s := &w.State
 	if at := s.alarmAt(); !at.IsZero() && !w.Now.Before(at) {
-		w.open("retry_exhausted", "")
+		w.open("retry_exhausted", "", "")
 	}
 	if s.Wait == WaitBackoff && !w.Now.Before(s.NextAt) {
 		w.start(Retry)
@@ -122,14 +132,14 @@ func (s State) Released(now time.Time) State {
 func (w *Work) adopt(want Want) {
 	s := &w.State
 	s.Want, s.Next = want, nil
-	s.Tries, s.Round, s.Drift = 0, 0, ""
+	s.Tries, s.Round, s.Drift, s.Passed = 0, 0, "", nil
 	s.Unsure, s.Doubt = s.Unsure || len(s.Doubt) > 0, nil // of another version it cannot be told
 }
 
 // start announces a call. Whatever the account waited for is over.
 func (w *Work) start(why Why) {
 	s := &w.State
-	s.Wait, s.NextAt = WaitNothing, time.Time{}
+	s.Wait, s.NextAt, s.Hold = WaitNothing, time.Time{}, ""
 	s.Intent = &Intent{ID: IntentID(s.Want), Attempt: s.Tries + 1, Round: s.Round, Why: why, By: w.Instance}
 	s.Intent.Event = w.emit(event.ProvisionIntended, "intended", "", "")
 	w.call = s.call()
@@ -213,23 +223,29 @@ func (s State) accountName() string {
 	return s.Want.AccountName
 }
 
-// open tells somebody, unless an exception of the account stands already. cause is the event that shows the fault.
-func (w *Work) open(class, cause string) {
+// open tells somebody, unless an exception of the account stands already. why is its reason where that is finer than the
+// class; cause is the event that shows the fault.
+func (w *Work) open(class, why, cause string) (opened bool) {
 	s := &w.State
 	if s.Open != nil {
-		return
+		return false
 	}
-	s.Open = &OpenIncident{ID: event.DeriveID("ex", 0, w.Cause, s.Want.Key(), class), Class: class, At: w.Now}
-	w.emit(event.ExceptionOpened, "open", connector.Class(class), openMessages[class])
+	s.Open = &OpenIncident{ID: event.DeriveID("ex", 0, w.Cause, s.Want.Key(), class), Class: class, Why: why, At: w.Now}
+	reason := cmp.Or(why, class)
+	w.emit(event.ExceptionOpened, "open", connector.Class(reason), openMessages[reason])
 	e := &w.events[len(w.events)-1]
 	e.CausationID = cmp.Or(cause, e.CausationID)
 	e.Exception = event.Exception{ExceptionID: s.Open.ID, Class: class, OpenedAt: w.Now}
+	return true
 }
 
 var openMessages = map[string]string{
-	"retry_exhausted": "the account cannot be brought to what is wanted for too long; it is tried further",
-	"denied":          "the target refuses us a right; give it to the account that the target file connects with",
-	"invalid":         "the target will never accept this; correct policy or target file, or replay",
+	"retry_exhausted":       "the account cannot be brought to what is wanted for too long; it is tried further",
+	"denied":                "the target refuses us a right; give it to the account that the target file connects with",
+	string(ApprovalMissing): "a privileged entitlement has no approval; request the role, or have the policy say who has it by birthright",
+	string(ApprovalExpired): "the approval of a privileged entitlement has expired; request an extension",
+	string(ApprovalForged):  "an approval carries a signature that is not the approval service's: find out who wrote it, then request the role",
+	"invalid":               "the target will never accept this; correct policy or target file, or replay",
 }
 
 // resolve ends the exception that stands, if one does.
@@ -238,7 +254,7 @@ func (w *Work) resolve(cause string) {
 	if s.Open == nil {
 		return
 	}
-	w.emit(event.ExceptionResolved, "resolved", connector.Class(s.Open.Class), "")
+	w.emit(event.ExceptionResolved, "resolved", connector.Class(cmp.Or(s.Open.Why, s.Open.Class)), "")
 	e := &w.events[len(w.events)-1]
 	e.CausationID = cause
 	e.Exception = event.Exception{ExceptionID: s.Open.ID, Class: s.Open.Class, Resolution: string(s.Intent.Why), OpenedAt: s.Open.At}

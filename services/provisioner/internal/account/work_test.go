@@ -10,6 +10,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
 	"joinery.internal/services/provisioner/internal/account"
+	"joinery.internal/services/provisioner/internal/guard"
 )
 
 func TestBackoffStaysBetweenASecondAndAQuarterOfAnHourAndSpreads(t *testing.T) {
@@ -77,7 +78,7 @@ func (m *model) work() account.Work {
 
 func (m *model) step(t *rapid.T) {
 	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 7200).Draw(t, "seconds")) * time.Second)
-	switch rapid.SampledFrom([]string{"want", "answer", "answer", "wake", "nudge", "late", "release"}).Draw(t, "op") {
+	switch rapid.SampledFrom([]string{"want", "answer", "answer", "wake", "nudge", "late", "release", "hold", "decide"}).Draw(t, "op") {
 	case "want":
 		v := rapid.Int64Range(1, m.newest+2).Draw(t, "version")
 		m.newest = max(m.newest, v)
@@ -88,6 +89,12 @@ func (m *model) step(t *rapid.T) {
 		r.Refused = r.Class != "" && rapid.Bool().Draw(t, "refused")
 		r.Down = rapid.Bool().Draw(t, "down")
 		m.take(m.work().Answered(r))
+	case "hold":
+		r := m.answer()
+		r.Held = &account.Held{Trip: "mass.12345678", Guard: "mass"}
+		m.take(m.work().Answered(r))
+	case "decide":
+		m.take(m.work().Decided(decision(rapid.SampledFrom([]event.GuardAct{event.GuardRelease, event.GuardCancel}).Draw(t, "decision"))))
 	case "late":
 		r := m.answer()
 		r.Attempt += 100
@@ -113,11 +120,19 @@ func (m *model) answer() account.Result {
 	return r
 }
 
+func decision(kind event.GuardAct) guard.Trip {
+	return guard.Trip{ID: "mass.12345678", Guard: "mass", Decision: kind}
+}
+
 // settle lets the account have what it waits for.
 func (m *model) settle() {
 	switch {
 	case m.state.Intent != nil:
 		m.take(m.work().Answered(m.answer()))
+	case m.state.Wait == account.WaitHeld:
+		m.take(m.work().Decided(decision(event.GuardRelease)))
+	case m.state.Wait == account.WaitCancelled:
+		m.take(m.work().Wanted(event.Desired{IdentityID: "id-1", Target: "chat", Version: m.newest, State: event.AccountActive, AccountName: "ana"}))
 	case m.state.Wait == account.WaitParked:
 		m.take(m.work().Reconsidered())
 	default:
@@ -156,6 +171,8 @@ func (m *model) check(t *rapid.T) {
 		t.Fatalf("in flight and waiting: %+v", s)
 	case s.Next != nil && (s.Intent == nil || s.Next.Version <= s.Want.Version):
 		t.Fatalf("next without need: %+v", s)
+	case (s.Wait == account.WaitHeld) != (s.Hold != ""):
+		t.Fatalf("held by no guard, or by one without waiting: %+v", s)
 	case s.Wait == account.WaitBackoff && m.wakeAt.IsZero():
 		t.Fatal("backing off without a timer")
 	}

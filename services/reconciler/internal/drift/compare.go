@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -46,7 +47,7 @@ func differences(r Row, have *connector.Object, l *Listing) []Finding {
 	if have == nil && len(items) > 0 { // the account's entitlements go without saying
 		items = map[Class][]string{Missing: {wholeAccount}}
 	}
-	name := r.Account
+	name := cmp.Or(r.Account, r.Want.AccountName)
 	if have != nil {
 		name = have.Account
 	}

@@ -108,6 +108,24 @@ func TestWhatIsUnderWayOrWasTouchedSinceIsNotCompared(t *testing.T) {
 	}
 }
 
+func TestWhatTheTargetRefusedIsTriedAgainByASweepWithoutASecondException(t *testing.T) {
+	t.Parallel()
+	r := drift.Row{}.Desired(event.Desired{IdentityID: "a", Target: "chat", Version: 1, State: event.AccountActive, AccountName: "ann"})
+	r, _ = r.Provisioned(event.ProvisionEvent{Meta: event.Meta{Kind: event.ProvisionIntended}, Version: 1})
+	r, _ = r.Provisioned(event.ProvisionEvent{Meta: event.Meta{Kind: event.ProvisionDeadLettered}, Version: 1})
+	for range 2 {
+		got := sweep(repairAll, []drift.Row{r}).Compare(began, "c")
+		if text := tell(got.Events); text != "found missing repair ann account; reported swept 1" {
+			t.Fatal(text)
+		}
+		r = got.Rows["a|chat"]
+	}
+	r, _ = r.Provisioned(event.ProvisionEvent{Meta: event.Meta{Kind: event.ProvisionApplied, Account: "ann", OccurredAt: began.Add(time.Second)}, Version: 1, State: event.AccountActive})
+	if r, events := drift.Repaired("chat", r, began.Add(time.Second), "c"); len(r.Open) != 0 || len(events) != 0 {
+		t.Errorf("after it was taken: %+v, %s", r.Open, tell(events))
+	}
+}
+
 func TestDriftStandsFromFoundToRepaired(t *testing.T) {
 	t.Parallel()
 	rules := drift.Rules{drift.Missing: drift.Repair, drift.Extra: drift.Report, drift.Attribute: drift.Adopt}

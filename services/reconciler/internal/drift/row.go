@@ -12,6 +12,7 @@ import (
 type Row struct {
 	Want     *Want              `json:"w,omitempty"`
 	Applied  int64              `json:"ap,omitempty"` // version the target has
+	Refused  int64              `json:"rf,omitempty"` // version the target would not take; its exception is the provisioner's
 	Account  string             `json:"a,omitempty"`
 	RemoteID string             `json:"r,omitempty"`
 	State    event.AccountState `json:"s,omitempty"` // as the provisioner left it
@@ -37,7 +38,7 @@ type Want struct {
 type Open struct {
 	Class       Class     `json:"c"`
 	Action      Action    `json:"a"`
-	ExceptionID string    `json:"x,omitempty"` // empty: adopted
+	ExceptionID string    `json:"x,omitempty"` // empty: adopted, or told already
 	Event       string    `json:"e"`           // the drift.found or drift.adopted
 	At          time.Time `json:"at"`
 	Items       []string  `json:"i,omitempty"`
@@ -100,8 +101,10 @@ func (r Row) Provisioned(e event.ProvisionEvent) (next Row, settled bool) {
 	switch e.Kind {
 	case event.ProvisionIntended, event.ProvisionDeferred, event.ProvisionHeld:
 		r.Busy = true
-	case event.ProvisionFailed, event.ProvisionDeadLettered:
+	case event.ProvisionFailed:
 		r.Busy = false
+	case event.ProvisionDeadLettered:
+		r.Busy, r.Refused = false, e.Version
 	case event.ProvisionApplied, event.ProvisionUnchanged, event.ProvisionAdopted:
 		r.Busy = false
 		r.Applied = max(r.Applied, e.Version)
@@ -121,8 +124,12 @@ func (r Row) Provisioned(e event.ProvisionEvent) (next Row, settled bool) {
 // comparable says whether a difference seen in a listing begun at that time would be drift: nothing is under way, and
 // nothing was done since.
 func (r Row) comparable(began time.Time) bool {
-	return r.Want != nil && r.Want.Version == r.Applied && !r.Busy && r.Touched.Before(began)
+	return r.Want != nil && (r.Want.Version == r.Applied || r.refused()) && !r.Busy && r.Touched.Before(began)
 }
+
+// refused says that the provisioner gave up on what is wanted. A difference is then nothing new: it is tried again,
+// and opens no exception of its own.
+func (r Row) refused() bool { return r.Want.Version != r.Applied && r.Want.Version == r.Refused }
 
 // desired is the row in the connector's words.
 func (r Row) desired() connector.Desired {

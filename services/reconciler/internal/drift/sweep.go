@@ -54,7 +54,7 @@ func (s Sweep) Compare(now time.Time, cause string) Settled {
 		if !r.comparable(s.Listing.Began) {
 			continue
 		}
-		open := t.settle(subject{identity: r.Want.IdentityID, account: r.Account, policy: r.Want.Policy, version: r.Want.Version}, r.Open,
+		open := t.settle(subject{identity: r.Want.IdentityID, account: r.Account, policy: r.Want.Policy, version: r.Want.Version, told: r.refused()}, r.Open,
 			differences(r, s.have(r), s.Listing))
 		if !slices.EqualFunc(open, r.Open, sameOpen) {
 			r.Open = open
@@ -88,6 +88,9 @@ func (s Sweep) count() (compared, missing, expected int) {
 			continue
 		}
 		compared++
+		if r.refused() {
+			continue
+		}
 		if r.Want.State != event.AccountAbsent {
 			expected++
 		}

@@ -24,6 +24,7 @@ type subject struct {
 	account  string // as last known; a finding has the name it was found under
 	policy   string
 	version  int64
+	told     bool // somebody has been told already: no exception
 }
 
 // settle compares what stood open with what was found and returns what stands open now:
@@ -72,6 +73,9 @@ func (t *teller) opens(s subject, f Finding, action Action) Open {
 		return o
 	}
 	o.Event = t.found(s, f, action)
+	if s.told {
+		return o
+	}
 	o.ExceptionID = event.DeriveID("ex", 0, o.Event)
 	e := t.emit(event.ExceptionOpened, s, f.Class, f.Account)
 	e.CausationID, e.Action, e.Items, e.Outcome = o.Event, string(action), f.Items, "open"
@@ -96,7 +100,7 @@ func (t *teller) adopted(s subject, f Finding) string {
 
 // closes ends a difference. resolution: reconcile, if the provisioner repaired it; person, if it went by itself.
 func (t *teller) closes(s subject, o Open, resolution string) {
-	if o.ExceptionID == "" { // adopted: there is nothing to resolve
+	if o.ExceptionID == "" { // adopted, or another's: there is nothing to resolve
 		return
 	}
 	e := t.emit(event.DriftRepaired, s, o.Class, s.account)

@@ -141,6 +141,7 @@ type Archive struct {
 	Roles     []desk.Access
 	Workflows []desk.Case
 	Letters   []desk.DeadLetter
+	Trips     []desk.Guard
 	Figures   evidence.KPITable
 	Rows      desk.Table
 	Asked     struct {
@@ -189,6 +190,11 @@ func (a *Archive) Cases(_ context.Context, q desk.CaseQuery) ([]desk.Case, error
 func (a *Archive) DeadLetters(_ context.Context, q desk.DeadLetterQuery) ([]desk.DeadLetter, error) {
 	a.Asked.DeadLetters = q
 	return answer(a, slices.DeleteFunc(slices.Clone(a.Letters), func(l desk.DeadLetter) bool { return q.ID != "" && l.ID != q.ID }))
+}
+
+// Guards implements desk.Archive.
+func (a *Archive) Guards(_ context.Context, id string) ([]desk.Guard, error) {
+	return answer(a, slices.DeleteFunc(slices.Clone(a.Trips), func(g desk.Guard) bool { return id != "" && g.ID != id }))
 }
 
 // Targets implements desk.Archive.

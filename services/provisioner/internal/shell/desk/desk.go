@@ -11,6 +11,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/services/provisioner/internal/account"
+	"joinery.internal/services/provisioner/internal/guard"
 )
 
 // Target is how one target is called.
@@ -24,9 +25,20 @@ type Target struct {
 
 // Options of a Desk.
 type Options struct {
-	Instance string        // as in the intents: tells our own earlier calls from those of others
-	Clock    stream.Clock  // of breakers, pauses and Result.Ended
-	Settle   time.Duration // after a restart, until a call of ours that died with its process has ended at the target
+	Instance string       // as in the intents: tells our own earlier calls from those of others
+	Clock    stream.Clock // of breakers, pauses and Result.Ended
+	Rules    Rules        // what may be given, and what guards count; required
+	// Partitions is how many there are in all; an instance's share of a guard's limit is what it has of them. 0: as 1.
+	Partitions int
+	Settle     time.Duration // after a restart, until a call of ours that died with its process has ended at the target
+}
+
+// Rules say what may be given; rules.Rules is the real one. It is safe for concurrent use.
+type Rules interface {
+	// Warrant returns what may be driven of want at now, and what is left out; an error: it cannot be told now.
+	Warrant(want account.Want, now time.Time) (account.Want, []account.Withheld, error)
+	// Guards of the policy in force.
+	Guards() []guard.Rule
 }
 
 // Desk makes the calls to all targets.
@@ -34,12 +46,15 @@ type Desk struct {
 	opts    Options
 	targets map[string]*target
 	metrics metrics
+	gate    *gate
 }
 
 // target is a Target at work.
 type target struct {
 	Target
 	clock   stream.Clock
+	rules   Rules
+	gate    *gate
 	line    line
 	pace    *rate.Limiter
 	breaker breaker
@@ -56,14 +71,14 @@ type target struct {
 
 // New makes a desk for these targets. It makes no call.
 func New(targets []Target, o Options) *Desk {
-	d := &Desk{opts: o, targets: map[string]*target{}, metrics: newMetrics()}
+	d := &Desk{opts: o, targets: map[string]*target{}, metrics: newMetrics(), gate: newGate(o)}
 	for _, t := range targets {
 		t.Timeout = cmp.Or(t.Timeout, connector.DefaultTimeout)
 		limit, burst := rate.Inf, 1
 		if t.Rate > 0 {
 			limit = rate.Limit(t.Rate)
 		}
-		d.targets[t.Name] = &target{Target: t, clock: o.Clock, line: line{size: max(1, t.Concurrency)}, pace: rate.NewLimiter(limit, burst)}
+		d.targets[t.Name] = &target{Target: t, clock: o.Clock, rules: o.Rules, gate: d.gate, line: line{size: max(1, t.Concurrency)}, pace: rate.NewLimiter(limit, burst)}
 	}
 	return d
 }
@@ -87,6 +102,9 @@ func (d *Desk) Do(ctx context.Context, c account.Call) (r account.Result, ok boo
 	if c.Takeover && !wait(ctx, d.quarantine(t, c)) {
 		return r, false
 	}
+	if !d.gate.await(ctx, c.Partition) {
+		return r, false
+	}
 	if err := t.line.enter(ctx, c.Want.Lane); err != nil {
 		return r, false
 	}
@@ -95,6 +113,7 @@ func (d *Desk) Do(ctx context.Context, c account.Call) (r account.Result, ok boo
 	if ctx.Err() != nil {
 		return r, false
 	}
+	d.gate.note(c, r)
 	d.metrics.called(t.Name, r)
 	return r, true
 }
@@ -129,6 +148,9 @@ func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
 		r.Message = "not tried: the target asked us to wait"
 		return
 	}
+	if proceed := t.warrant(&c, r); !proceed {
+		return
+	}
 	admitted, trial := t.breaker.admit(now, c.Intent.Attempt == 1)
 	if !admitted {
 		r.Refused, r.Class = true, connector.Transient
@@ -138,6 +160,7 @@ func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
 	began := time.Now()
 	g, err := t.open()
 	if err == nil {
+		g.call = c
 		err = g.drive(ctx, c, r)
 		t.give(g)
 	} else {
@@ -147,10 +170,31 @@ func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
 	t.breaker.note(now, trial, !g.failed, ctx.Err() != nil)
 	r.Latency, r.Ended = time.Since(began), now
 	r.Down = t.breaker.isOpen()
-	if err != nil {
+	r.Counted, r.Held = g.counted, g.held
+	switch {
+	case g.held != nil: // no failure
+	case g.wait > 0:
+		r.Refused, r.Class, r.RetryAfter = true, connector.Throttled, g.wait
+		r.Message = "not tried: partitions are changing hands, and a guard is at its limit"
+	case err != nil:
 		r.Class, r.Message, r.RetryAfter = connector.ClassOf(err), shorten(err.Error()), connector.RetryAfter(err)
 		r.Refused = g.refused
 	}
+}
+
+// warrant leaves out of the call what nobody approved. proceed is false when there is nothing to be called then, or when
+// it cannot be told: the policy or the key of approvals is not there yet.
+func (t *target) warrant(c *account.Call, r *account.Result) (proceed bool) {
+	given, withheld, err := t.rules.Warrant(c.Want, t.clock.Now())
+	if err != nil {
+		r.Class, r.Message = connector.Transient, shorten("not tried: what may be given cannot be told: "+err.Error())
+		return false
+	}
+	// An account that nobody approved is disabled where it is, and not made.
+	unmade := c.Account == "" && c.RemoteID == ""
+	proceed = !(unmade && given.State != c.Want.State)
+	c.Want, r.Withheld = given, withheld
+	return proceed
 }
 
 const messageMost = 400 // bytes of a message that are kept

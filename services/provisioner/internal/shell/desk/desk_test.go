@@ -14,11 +14,21 @@ import (
 	"joinery.internal/pkg/connector/memory"
 	"joinery.internal/pkg/event"
 	"joinery.internal/services/provisioner/internal/account"
+	"joinery.internal/services/provisioner/internal/guard"
 )
 
 type machine struct{}
 
 func (machine) Now() time.Time { return time.Now() }
+
+// everything may be given, and nothing is counted.
+type everything struct{}
+
+func (everything) Guards() []guard.Rule { return nil }
+
+func (everything) Warrant(want account.Want, _ time.Time) (account.Want, []account.Withheld, error) {
+	return want, nil, nil
+}
 
 func call(id string, lane event.Lane) account.Call {
 	return account.Call{Key: id + "|chat", Intent: account.Intent{ID: "i-" + id, Attempt: 2, By: "0"},
@@ -30,7 +40,9 @@ func newDesk(c connector.Connector, change ...func(*Target)) *Desk {
 	for _, f := range change {
 		f(&t)
 	}
-	return New([]Target{t}, Options{Instance: "0", Clock: machine{}, Settle: time.Second})
+	d := New([]Target{t}, Options{Instance: "0", Clock: machine{}, Rules: everything{}, Settle: time.Second})
+	d.gate.seat(Seat{})
+	return d
 }
 
 func TestALineServesByLaneThenArrivalAndKeepsASlotForLeavers(t *testing.T) {
@@ -108,7 +120,8 @@ func TestOneSlowTargetDoesNotDelayAnother(t *testing.T) {
 		d := New([]Target{
 			{Name: "slow", Open: func() (connector.Connector, error) { return slow, nil }, Concurrency: 1, Timeout: 2 * time.Hour},
 			{Name: "chat", Open: func() (connector.Connector, error) { return fast, nil }, Concurrency: 1},
-		}, Options{Clock: machine{}})
+		}, Options{Clock: machine{}, Rules: everything{}})
+		d.gate.seat(Seat{})
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for i := range 100 {

@@ -2,9 +2,16 @@ package desk
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/services/provisioner/internal/account"
+	"joinery.internal/services/provisioner/internal/guard"
 )
+
+// errHeld ends a drive; the call says why.
+var errHeld = errors.New("held by a guard")
 
 // guarded is the connector of a target during one call: every request is paced, bounded in time and noted. It is used
 // by one goroutine.
@@ -12,6 +19,10 @@ type guarded struct {
 	t       *target
 	c       connector.Connector
 	lease   *lease
+	call    account.Call
+	counted []guard.Count  // by guards that let changes of the call through
+	held    *account.Held  // a guard holds a change, and with it the rest of the call
+	wait    time.Duration  // the gate cannot tell yet
 	doubt   []connector.Op // a change that got no answer, or one that does not say whether it was made
 	failed  bool           // a request got no answer, or one that means "not now"
 	denied  bool           // a request was denied by the target
@@ -40,7 +51,14 @@ func (g *guarded) Get(ctx context.Context, ref connector.Ref) (o connector.Objec
 	return o, err
 }
 
+// Apply makes a change if no guard holds it. A held one ends the drive: the plan takes access away first, so what was done
+// before leaves no more access than there was.
 func (g *guarded) Apply(ctx context.Context, op connector.Op) (res connector.Result, err error) {
+	v := g.t.gate.ask(g.call, op)
+	g.counted, g.held, g.wait = append(g.counted, v.counted...), v.held, v.wait
+	if v.held != nil || v.wait > 0 {
+		return res, errHeld
+	}
 	err = g.request(ctx, requestKind(op), string(op.Verb)+" account "+op.Ref.Account, true, func(ctx context.Context) error {
 		res, err = g.c.Apply(ctx, op)
 		if class := connector.ClassOf(err); class == connector.Transient || class == connector.Ambiguous {

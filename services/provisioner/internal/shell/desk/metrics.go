@@ -21,7 +21,7 @@ func newMetrics() metrics {
 	byTarget := []string{"target"}
 	return metrics{
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "joinery_provisioner_calls_total",
-			Help: "Calls to a target, by how they ended: done, refused (not sent), or the class of the failure."}, []string{"target", "outcome"}),
+			Help: "Calls to a target, by how they ended: done, refused (not sent), held (by a guard), or the class of the failure."}, []string{"target", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "joinery_provisioner_call_seconds",
 			Help: "Duration of calls that were sent.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 9)}, byTarget),
 		waiting: prometheus.NewDesc("joinery_provisioner_waiting_calls", "Calls waiting in a target's line.", byTarget, nil),
@@ -33,6 +33,10 @@ func newMetrics() metrics {
 func (m metrics) called(target string, r account.Result) {
 	if r.Refused {
 		m.calls.WithLabelValues(target, "refused").Inc()
+		return
+	}
+	if r.Held != nil {
+		m.calls.WithLabelValues(target, "held").Inc()
 		return
 	}
 	m.calls.WithLabelValues(target, cmp.Or(string(r.Class), "done")).Inc()
