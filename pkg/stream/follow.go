@@ -16,7 +16,7 @@ import (
 // partitions. The view runs a little behind the log, and says so in what it is used for.
 type Follower struct {
 	client *kgo.Client
-	end    context.CancelFunc
+	end    func()
 	done   chan struct{}
 	err    error // set before done closes
 }
@@ -34,7 +34,8 @@ func Follow(ctx context.Context, o Options, apply func(Record) error, topics ...
 	if err != nil {
 		return nil, fmt.Errorf("open client to follow %v: %w", topics, err)
 	}
-	ctx, end := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	end := func() { cancel(kgo.ErrClientClosed) }
 	f := &Follower{client: cl, end: end, done: make(chan struct{})}
 	if err := f.catchUp(ctx, apply, names); err != nil {
 		end()
@@ -81,7 +82,7 @@ func (f *Follower) catchUp(ctx context.Context, apply func(Record) error, topics
 func (f *Follower) poll(ctx context.Context, apply func(Record) error, left map[where]int64) (err error) {
 	fetches := f.client.PollFetches(ctx)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	fetches.EachRecord(func(r *kgo.Record) {
 		if err == nil && !r.Attrs.IsControl() {
