@@ -18,8 +18,8 @@ func TestAMassOfLeaversIsHeldAndGoesOnWhenTwoPeopleSaySo(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "example", "acme"))); err != nil {
 		t.Fatal(err)
 	}
-	change(t, filepath.Join(dir, "policy", "corp.yaml"), "count: 100, percent: 30, per: [source, target]", "count: 4, per: [target]")
-	change(t, filepath.Join(dir, "policy", "corp.yaml"), "window: 1h, percent: 50", "window: 1h, percent: 100")
+	change(t, filepath.Join(dir, "policy", "corp.yaml"), "count: 50, percent: 10, per: [target]", "count: 4, per: [target]")
+	change(t, filepath.Join(dir, "policy", "corp.yaml"), "window: 1h, percent: 20", "window: 1h, percent: 100")
 	p := boot(t, "--config", dir)
 	const people = 12
 	number := func(i int) string { return fmt.Sprintf("73%02d", i) }

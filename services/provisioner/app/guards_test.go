@@ -227,9 +227,9 @@ func TestAHeldLeaverIsOvertakenByAnEmergency(t *testing.T) {
 
 func TestAPercentageIsOfTheAccountsThereAre(t *testing.T) {
 	t.Parallel()
-	p := staffed(t, 40, "{name: tenth, action: disable, window: 1h, percent: 10}")
+	p := staffed(t, 40, "{name: third, action: disable, window: 1h, percent: 30}")
 	p.leave(0, 40, 2)
-	if n := p.disabled(); n != 4 || p.count(event.ProvisionHeld) != 36 {
+	if n := p.disabled(); n != 12 || p.count(event.ProvisionHeld) != 28 {
 		t.Errorf("%d of 40 disabled, %d held", n, p.count(event.ProvisionHeld))
 	}
 }

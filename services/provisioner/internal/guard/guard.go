@@ -71,6 +71,9 @@ func (r Rule) Scope(target, item string) Scope {
 // PerTarget says whether targets are counted apart.
 func (r Rule) PerTarget() bool { return slices.Contains(r.Per, "target") }
 
+// smallest is what a percentage lets through at least: two leavers of a team of ten are no mass. Count bounds exactly.
+const smallest = 10
+
 // Limit is how many accounts may be changed in a window by who holds share of the partitions (0 to 1) with that many
 // accounts: the stricter of count and percent, and at least one, for a bound below that would be a stop.
 func (r Rule) Limit(accounts int, share float64) int {
@@ -79,7 +82,7 @@ func (r Rule) Limit(accounts int, share float64) int {
 		limit = int(math.Ceil(float64(r.Count) * share))
 	}
 	if r.Percent > 0 {
-		limit = min(limit, int(r.Percent*float64(accounts)/100))
+		limit = min(limit, max(smallest, int(r.Percent*float64(accounts)/100)))
 	}
 	return max(1, limit)
 }
