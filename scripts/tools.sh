@@ -22,6 +22,8 @@ command -v clickhouse >/dev/null 2>&1 || need npm npm "fetches the evidence engi
 [ "${1:-}" = run ] && exit 0
 
 need npm npm "fetches the SCIM server of the tests"
+need java openjdk-17-jre-headless "runs a real Kafka broker in the tests"
+need mvn maven "fetches the real Kafka broker of the tests"
 need node nodejs "runs the SCIM server of the tests"
 need python3 python3 "sums up the test run"
 need setpriv util-linux "runs PostgreSQL as nobody in the tests"

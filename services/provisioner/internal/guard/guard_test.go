@@ -23,7 +23,7 @@ func TestALimitIsTheStricterBoundAndNeverAStop(t *testing.T) {
 		{count: 25, share: 1. / 3, want: 9}, // rounded up
 		{count: 1, share: 0, want: 1},
 		{percent: 2, accounts: 1000, share: 0.5, want: 20}, // the accounts are the instance's own
-		{percent: 2, accounts: 49, share: 1, want: 10}, // of a small population a percentage is no mass
+		{percent: 2, accounts: 49, share: 1, want: 10},     // of a small population a percentage is no mass
 		{count: 25, percent: 2, accounts: 1000, share: 1, want: 20},
 		{count: 3, percent: 2, accounts: 49, share: 1, want: 3},
 		{count: 25, percent: 2, accounts: 10_000, share: 1, want: 25},
