@@ -6,7 +6,7 @@ GOLANGCI := v2.15.0
 export GOFLAGS := -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench lint tools clean
+.PHONY: help build demo test check bench soak lint tools clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: build lint test ## what CI runs: build, lint, configuration, schemas, eve
 
 bench: build tools ## the benchmarks, as tables with machine and versions
 	@scripts/bench.sh
+
+soak: tools ## faults on a real Kafka broker: about 300 in 4 minutes; JOINERY_SOAK=20 for twenty times as many
+	@cd pkg && go test -race -count=1 -tags process -timeout 0 -v ./stream/process
 
 lint: ## vet, gofmt, and the rules that keep cores pure
 	@test -z "$$(gofmt -l $(MODULES) | grep -v testdata)" || { gofmt -l $(MODULES); echo "run gofmt -w on these"; exit 1; }

@@ -26,7 +26,7 @@ func Run(ctx context.Context, t Topology, o Options) error {
 		return fmt.Errorf("run %s: %w", t.Name, err)
 	}
 	m := newMetrics(t.Name, o.Metrics)
-	backoff := minBackoff
+	backoff, fit := minBackoff, time.Now()
 	for {
 		began := time.Now()
 		err := runSession(ctx, t, o, m)
@@ -34,7 +34,10 @@ func Run(ctx context.Context, t Topology, o Options) error {
 			return nil
 		}
 		var unfit *UnfitError
-		if errors.As(err, &unfit) {
+		switch {
+		case !errors.As(err, &unfit):
+			fit = time.Now()
+		case time.Since(fit) > unfitPatience:
 			return fmt.Errorf("run %s: %w", t.Name, err)
 		}
 		if time.Since(began) > maxBackoff {
@@ -48,6 +51,9 @@ func Run(ctx context.Context, t Topology, o Options) error {
 		backoff = min(2*backoff, maxBackoff)
 	}
 }
+
+// unfitPatience is how long a cluster may lack topics: it answers that they are made before every broker shows them.
+const unfitPatience = 3 * time.Second
 
 const (
 	minBackoff = 50 * time.Millisecond
@@ -131,7 +137,8 @@ func transactionalID(t Topology, o Options) string { return "joinery-" + t.Name 
 // fence takes over the transactional id before joining the group: what the last life left open is aborted now
 // instead of by its time-out, which would hold back every reader of committed records.
 func fence(ctx context.Context, t Topology, o Options) error {
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(o.Seeds...), kgo.TransactionalID(transactionalID(t, o))}, o.Dialer...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(o.Seeds...), kgo.TransactionalID(transactionalID(t, o)),
+		kgo.TransactionTimeout(o.SessionTimeout / 2)}, o.Dialer...)...)
 	if err != nil {
 		return fmt.Errorf("open client to fence: %w", err)
 	}
@@ -151,7 +158,7 @@ func (s *session) clientOptions(t Topology) []kgo.Opt {
 		kgo.SeedBrokers(s.opts.Seeds...),
 		kgo.ConsumerGroup(t.Name), kgo.InstanceID(s.opts.Instance), kgo.ConsumeTopics(t.consumes()...),
 		kgo.Balancers(kgo.RangeBalancer()), // gives partition p of every topic to one member
-		kgo.SessionTimeout(s.opts.SessionTimeout), kgo.RebalanceTimeout(60 * time.Second),
+		kgo.SessionTimeout(s.opts.SessionTimeout), kgo.HeartbeatInterval(s.opts.SessionTimeout / 6), kgo.RebalanceTimeout(60 * time.Second),
 		kgo.TransactionalID(transactionalID(t, s.opts)), kgo.TransactionTimeout(s.opts.SessionTimeout / 2),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.BlockRebalanceOnPoll(), kgo.FetchMaxWait(fetchWait),

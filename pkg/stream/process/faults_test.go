@@ -1,0 +1,213 @@
+//go:build process
+
+package process_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sys/unix"
+)
+
+// points are the places where a worker may end, with the most visits until then.
+func points() map[string]int {
+	at := map[string]int{"handle": 50, "timer": 10, "perform": 10, "result": 10, "assigned": 3}
+	for key, most := range map[kmsg.Key]int{kmsg.Produce: 10, kmsg.TxnOffsetCommit: 8, kmsg.EndTxn: 8, kmsg.Fetch: 20, kmsg.InitProducerID: 2,
+		kmsg.JoinGroup: 1, kmsg.SyncGroup: 1, kmsg.OffsetFetch: 1, kmsg.ListOffsets: 2} {
+		for _, when := range []string{"before ", "sent ", "answered "} {
+			at[when+key.Name()] = most
+		}
+	}
+	return at
+}
+
+// TestAKillAtAnyPointLosesNothing kills one of two workers, in turn, at every named point and at random, and starts it
+// again at once.
+func TestAKillAtAnyPointLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	other := w.start("1")
+	most := points()
+	var plan []string
+	for range rounds(4) {
+		for point := range most {
+			plan = append(plan, point)
+		}
+		plan = append(plan, make([]string, len(most)/2)...) // at random
+	}
+	slices.Sort(plan)
+	w.rng.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
+	for n, point := range plan {
+		flags := []string{"-at", point, "-nth", "1"}
+		if point != "" {
+			flags[3] = fmt.Sprint(1 + w.rng.IntN(most[point]))
+		}
+		i := w.start("0", flags...)
+		if point == "" {
+			w.pass(400 * time.Millisecond)
+			i.kill()
+		} else if !w.within(10*time.Second, i.gone) {
+			t.Errorf("worker has not come to %q %s times", point, flags[3])
+			i.kill()
+		}
+		w.faults++
+		if n%10 == 9 { // and the other one
+			other.kill()
+			other = w.start("1")
+			w.faults++
+		}
+	}
+	w.start("0")
+	w.check()
+}
+
+// TestAZombieIsFenced stops a worker, mostly in the middle of a transaction, until the other has taken its partitions, and
+// lets it go on.
+func TestAZombieIsFenced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.start("1", "-session", "2s")
+	for range rounds(1) {
+		for _, point := range []string{"handle", "answered Produce", "sent TxnOffsetCommit", "answered TxnOffsetCommit", "before EndTxn", "answered Fetch"} {
+			i := w.start("0", "-session", "2s", "-stop", "-at", point, "-nth", fmt.Sprint(20+w.rng.IntN(20)))
+			w.must("worker 0 stands still at "+point, i.stopped)
+			w.must("worker 1 has everything", w.settled("1"))
+			w.flows()
+			i.signal(unix.SIGCONT)
+			w.faults++
+			w.must("worker 0 is back", w.settled("0", "1"))
+			w.flows()
+			i.kill()
+			w.faults++
+		}
+	}
+	w.start("0", "-session", "2s")
+	w.check()
+}
+
+// TestInstancesMayFightForPartitions has instances come, go and come back while others work, two of them by one name.
+func TestInstancesMayFightForPartitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.start("0", "-session", "3s")
+	for range rounds(3) {
+		one := w.start("1", "-session", "3s")
+		w.must("worker 1 has its share", w.settled("0", "1"))
+		w.pass(500 * time.Millisecond)
+		one.stopInOrder()
+		one = w.start("1", "-session", "3s")
+		two := w.start("2", "-session", "3s")
+		w.must("worker 2 has its share", w.settled("0", "1", "2"))
+		w.pass(500 * time.Millisecond)
+		two.kill()
+		twin := w.start("1", "-session", "3s")
+		w.pass(2 * time.Second)
+		one.kill()
+		w.flows()
+		twin.kill()
+		w.must("worker 0 has everything", w.settled("0"))
+		w.flows()
+		w.faults += 5 // an instance more, or less, or twice
+	}
+	w.check()
+}
+
+// TestOneOfThreeBrokersMayBeKilledUnderLoad kills each broker of a cluster in turn: the others carry on without it, or it
+// comes back at once. One is stopped in order, one stands still for a while. Package doc says why it takes three.
+func TestOneOfThreeBrokersMayBeKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	w.start("0")
+	w.start("1")
+	for n := range rounds(6) {
+		w.must("all partitions have three replicas in sync", w.replicated)
+		w.flows()
+		w.pass(500 * time.Millisecond)
+		broker := 1 + n%3
+		if n%6 == 5 {
+			w.cluster.Stop(broker)
+		} else {
+			w.cluster.Kill9(broker)
+		}
+		died := time.Now()
+		if n%2 == 0 {
+			t.Logf("from the death of broker %d to the next commit everywhere, without it: %s", broker, w.flowsAfter(died))
+		}
+		w.cluster.Restart(broker)
+		if n%2 == 1 {
+			t.Logf("from the death of broker %d to the next commit everywhere: %s", broker, w.flowsAfter(died))
+		}
+		w.faults++
+	}
+	w.must("all partitions have three replicas in sync", w.replicated)
+	w.cluster.Pause(2)
+	w.pass(6 * time.Second)
+	w.cluster.Resume(2)
+	w.flows()
+	w.faults++
+	w.check()
+}
+
+// TestConnectionsMayBreakAnywhere cuts connections, loses answers of requests that were carried out, and lets the network
+// stand still for longer than a session.
+func TestConnectionsMayBreakAnywhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	p := newProxy(t)
+	flags := []string{"-via", p.addr(), "-session", "3s"}
+	w.start("0", flags...)
+	i := w.start("1", flags...)
+	running := []kmsg.Key{kmsg.Produce, kmsg.TxnOffsetCommit, kmsg.EndTxn, kmsg.Heartbeat, kmsg.Fetch}
+	starting := []kmsg.Key{kmsg.InitProducerID, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.OffsetFetch, kmsg.ListOffsets}
+	for range rounds(5) {
+		w.flows()
+		p.cut()
+		w.faults++
+		for _, key := range running {
+			w.flows()
+			w.pass(100 * time.Millisecond)
+			p.loseAnswer(key)
+			w.must("the answer to "+key.Name()+" is lost", p.lost(key))
+			w.faults++
+		}
+		w.flows()
+		i.kill()
+		key := starting[w.rng.IntN(len(starting))]
+		p.loseAnswer(key)
+		i = w.start("1", flags...)
+		w.must("the answer to "+key.Name()+" is lost", p.lost(key))
+		w.faults += 2
+		w.flows()
+		p.freeze()
+		w.pass(6 * time.Second)
+		p.thaw()
+		w.faults++
+	}
+	w.check()
+}
+
+// TestAKilledWorkerCommitsAgainAtOnce measures from the kill of a worker to the next commit of its successor.
+func TestAKilledWorkerCommitsAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	i := w.start("0", "-session", "20s")
+	var took []time.Duration
+	for range rounds(15) {
+		w.flows()
+		w.pass(300 * time.Millisecond)
+		i.kill()
+		died := time.Now()
+		i = w.start("0", "-session", "20s")
+		took = append(took, w.flowsAfter(died))
+		w.faults++
+	}
+	slices.Sort(took)
+	t.Logf("kill -9 to the next commit: median %s, worst %s", took[len(took)/2], took[len(took)-1])
+	if worst := took[len(took)-1]; worst > 10*time.Second {
+		t.Errorf("a restart took %s: it waited for a session or a transaction to time out", worst)
+	}
+	w.check()
+}
