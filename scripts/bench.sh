@@ -5,6 +5,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 echo "## The whole pipeline, to an in-memory target"
 bin/joinery bench "$@"
 echo
+echo "## The runtime, beside the bare loop"
+(cd pkg && go run ./stream/bench)
+echo
 echo "## The parts (go test -bench)"
-(cd pkg && go test -run '^$' -bench . -benchtime 1s ./stream/... ./wire ./policy ./evidence 2>/dev/null | grep -E '^(Benchmark|pkg:)')
-(cd services && go test -run '^$' -bench . -benchtime 1s ./ingest/internal/lifecycle ./policy-resolver/internal/access 2>/dev/null | grep -E '^(Benchmark|pkg:)')
+(cd pkg && go test -run '^$' -bench . -benchtime 1s ./wire ./policy ./evidence | grep -E '^(Benchmark|pkg:)')
+(cd services && go test -run '^$' -bench . -benchtime 1s ./ingest/internal/lifecycle ./policy-resolver/internal/access | grep -E '^(Benchmark|pkg:)')

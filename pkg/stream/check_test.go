@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -17,48 +18,53 @@ import (
 )
 
 func TestAMissingTopicIsRefusedAndSaysWhatToDo(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	topology := counting()
-	topology.Outputs = append(topology.Outputs, Output{Topic: "nowhere"})
-	err := Run(t.Context(), topology, Options{Seeds: w.broker.ListenAddrs(), Codec: jsonCodec{}})
-	var unfit *UnfitError
-	if !errors.As(err, &unfit) || len(unfit.Faults) != 1 {
-		t.Fatalf("got %v", err)
-	}
+	virtual(t, func(t *testing.T, w *world) {
+		topology := counting()
+		topology.Outputs = append(topology.Outputs, Output{Topic: "nowhere"})
+		err := w.try(topology)
+		var unfit *UnfitError
+		if !errors.As(err, &unfit) || len(unfit.Faults) != 1 || !strings.Contains(err.Error(), "joinery topics plan") {
+			t.Fatalf("got %v", err)
+		}
+	})
+}
+
+// try runs a topology that should be refused: a minute must do.
+func (w *world) try(topology Topology) error {
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	return Run(ctx, topology, Options{Seeds: w.broker.ListenAddrs(), Codec: jsonCodec{}, Dialer: w.reach()})
 }
 
 func TestAnOldClusterIsRefusedAndSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.MaxVersions(kversion.V3_6_0()))
-	must(t, err)
-	defer broker.Close()
-	err = Run(t.Context(), counting(), Options{Seeds: broker.ListenAddrs(), Codec: jsonCodec{}})
-	if err == nil || !strings.Contains(err.Error(), "transaction.version is 0 and must be 2") || !strings.Contains(err.Error(), "kafka-features.sh upgrade") {
-		t.Errorf("got %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		err := newWorld(t, &kfake.VirtualNetwork{}, kfake.MaxVersions(kversion.V3_6_0())).try(counting())
+		if err == nil || !strings.Contains(err.Error(), "transaction.version is 0 and must be 2") || !strings.Contains(err.Error(), "kafka-features.sh upgrade") {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestATopicThatIsNotCompactedIsRefused(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	topology := counting()
-	topology.Name = "plain"
-	_, err := kadm.NewClient(w.client).CreateTopics(t.Context(), partitions, 1, nil, "jml.plain.state.v1", "jml.plain.tick.v1")
-	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	err = Run(ctx, topology, Options{Seeds: w.broker.ListenAddrs(), Codec: jsonCodec{}})
-	if err == nil || !strings.Contains(err.Error(), "jml.plain.state.v1 is not compacted") || !strings.Contains(err.Error(), "joinery topics plan") {
-		t.Errorf("got %v", err)
-	}
+	virtual(t, func(t *testing.T, w *world) {
+		topology := counting()
+		topology.Name = "plain"
+		_, err := kadm.NewClient(w.client).CreateTopics(t.Context(), partitions, 1, nil, "jml.plain.state.v1", "jml.plain.tick.v1")
+		must(t, err)
+		if err := w.try(topology); err == nil || !strings.Contains(err.Error(), "jml.plain.state.v1 is not compacted") {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestATopicThatHasNoLeaderYetIsNotAMissingTopic(t *testing.T) {
 	virtual(t, func(t *testing.T, w *world) {
-		w.broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "jml.count.state.v1", Err: kerr.LeaderNotAvailable, Count: 3})
+		fault := w.broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "jml.count.state.v1", Err: kerr.LeaderNotAvailable, Count: -1})
 		w.feed("k", `"count"`)
 		w.start("0", nil)
+		time.Sleep(time.Minute)
+		fault.Remove()
 		w.check()
 	})
 }

@@ -34,10 +34,10 @@ type world struct {
 }
 
 // newWorld starts a broker, on the virtual network if one is given.
-func newWorld(t *testing.T, network *kfake.VirtualNetwork) *world {
+func newWorld(t *testing.T, network *kfake.VirtualNetwork, opts ...kfake.Opt) *world {
 	t.Helper()
 	w := &world{t: t, live: map[int32]map[string][]byte{}, dial: (&net.Dialer{}).DialContext}
-	opts := []kfake.Opt{kfake.NumBrokers(1)}
+	opts = append(opts, kfake.NumBrokers(1))
 	if network != nil {
 		w.dial = network.DialContext
 		opts = append(opts, kfake.Ports(9092), kfake.ListenFn(network.Listen))
