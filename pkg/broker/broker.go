@@ -22,8 +22,6 @@ type Options struct {
 	Dir     string   // data folder, created where it is missing
 	SelfExe []string // the program and arguments that run HostMain; --dir and so on are appended
 	Port    int      // 0: the port of the last life if it is free, else any
-	// CompactEvery is how often compacted topics are compacted. 0: every 15 s.
-	CompactEvery time.Duration
 }
 
 // Broker is a running embedded broker.
@@ -38,9 +36,6 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		return nil, errors.New("open embedded broker: a data folder and the program to run are required")
 	}
 	args := append(slices.Clone(o.SelfExe), "--dir", o.Dir, "--port", strconv.Itoa(o.Port))
-	if o.CompactEvery > 0 {
-		args = append(args, "--compact-every", o.CompactEvery.String())
-	}
 	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("open embedded broker: %w", err)
 	}

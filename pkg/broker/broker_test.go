@@ -49,7 +49,7 @@ func parent(dir string) int {
 }
 
 func options(dir string) broker.Options {
-	return broker.Options{Dir: dir, SelfExe: []string{os.Args[0], "broker-host"}, CompactEvery: 50 * time.Millisecond}
+	return broker.Options{Dir: dir, SelfExe: []string{os.Args[0], "broker-host"}}
 }
 
 func open(t *testing.T, o broker.Options) *broker.Broker {
@@ -244,23 +244,6 @@ func TestAllSurvivesManyGracefulRestarts(t *testing.T) {
 		if b.Err() != nil {
 			t.Error(b.Err())
 		}
-	}
-}
-
-func TestCompactionRunsByItself(t *testing.T) {
-	t.Parallel()
-	b := open(t, options(t.TempDir()))
-	createTopic(t, b.Addr(), "compact")
-	c := client(t, b.Addr())
-	bulk := strings.Repeat("x", 300<<10)
-	produce(t, c, "k", bulk, bulk, bulk, bulk, bulk, "newest")
-	await(t, "old versions are gone", func() bool {
-		first, err := kadm.NewClient(c).ListStartOffsets(t.Context(), "t")
-		at, _ := first.Lookup("t", 0)
-		return err == nil && at.Offset > 0
-	})
-	if got := committed(t, b.Addr()); len(got) == 0 || len(got) > 5 || got[len(got)-1] != "newest" {
-		t.Errorf("left: %.50q", got)
 	}
 }
 

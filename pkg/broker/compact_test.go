@@ -1,42 +1,59 @@
 package broker
 
 import (
+	"net"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// compacted is a broker in this process with one compacted topic, and its compactor, which runs only when told.
-func compacted(t *testing.T) (*compactor, func(opts ...kgo.Opt) *kgo.Client) {
-	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+// With kfake's compaction on (log.cleaner.backoff.ms of 1) the marker of the abort goes, and "committed" is not seen.
+func TestWhatAProducerCommitsAfterAnAbortIsReadFromACompactedTopic(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := newCluster(t.TempDir(), listener)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
+	if err := cluster.CreateTopic("t", 1, map[string]string{"cleanup.policy": "compact"}); err != nil {
+		t.Fatal(err)
+	}
 	connect := func(opts ...kgo.Opt) *kgo.Client {
-		opts = append(opts, kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("t"), kgo.ProducerBatchCompression(kgo.NoCompression()))
-		client, err := kgo.NewClient(opts...)
+		client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(listener.Addr().String()), kgo.DefaultProduceTopic("t"))...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(client.Close)
 		return client
 	}
-	c := &compactor{cluster: cluster, client: connect()}
-	cluster.ControlKey(int16(trigger), c.control)
-	if err := c.round(t.Context()); err != nil { // before there is a topic: it must not go by an old list afterwards
+	plain, tx := connect(), connect(kgo.TransactionalID("tx"))
+	put(t, plain, "first", "kept") // the log begins before the abort, whatever is compacted
+	inTransaction(t, tx, "aborted", kgo.TryAbort)
+	put(t, plain, "other", slices.Repeat([]string{"older"}, 50)...) // time for a compaction, and what makes one
+	inTransaction(t, tx, "committed", kgo.TryCommit)
+	put(t, plain, "other", "newest")
+	got := readCommitted(t, connect)
+	if !slices.Contains(got, "committed") || slices.Contains(got, "aborted") || got[len(got)-1] != "newest" {
+		t.Errorf("read %.40q", got)
+	}
+}
+
+func inTransaction(t *testing.T, tx *kgo.Client, value string, end kgo.TransactionEndTry) {
+	t.Helper()
+	if err := tx.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.CreateTopic("t", 1, map[string]string{"cleanup.policy": "compact"}); err != nil {
+	put(t, tx, "k", value)
+	if err := tx.EndTransaction(t.Context(), end); err != nil {
 		t.Fatal(err)
 	}
-	return c, connect
 }
 
 func put(t *testing.T, c *kgo.Client, key string, values ...string) {
@@ -48,42 +65,9 @@ func put(t *testing.T, c *kgo.Client, key string, values ...string) {
 	}
 }
 
-func bytesIn(c *compactor) int64 { return c.cluster.PartitionInfo("t", 0).NumBytes }
-
-var bulk = strings.Repeat("x", 300<<10)
-
-// Left to itself kfake drops "committed" here: it counts the open transaction's record as its successor.
-func TestCompactionWaitsForOpenTransactionsAndLosesNothingToThem(t *testing.T) {
-	t.Parallel()
-	c, connect := compacted(t)
-	plain, tx := connect(), connect(kgo.TransactionalID("tx"))
-	put(t, plain, "bulk", bulk, bulk, bulk, bulk, bulk)
-	put(t, plain, "k", "committed")
-	if err := tx.BeginTransaction(); err != nil {
-		t.Fatal(err)
-	}
-	put(t, tx, "k", "open")
-	put(t, plain, "bulk", "small")
-	before := bytesIn(c)
-	if err := c.round(t.Context()); err != nil || !c.is(busy) || bytesIn(c) != before {
-		t.Fatalf("a round during the transaction: %v, busy %v, %d bytes of %d", err, c.is(busy), bytesIn(c), before)
-	}
-	if err := tx.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
-		t.Fatal(err)
-	}
-	put(t, plain, "other", "tail")
-	if err := c.round(t.Context()); err != nil || !c.is(idle) || bytesIn(c) > before/2 {
-		t.Fatalf("a round after it: %v, idle %v, %d bytes of %d", err, c.is(idle), bytesIn(c), before)
-	}
-	if got := readCommitted(t, connect); !slices.Equal(got, []string{"committed", "small", "tail"}) {
-		t.Errorf("left: %.200q", got)
-	}
-}
-
 func readCommitted(t *testing.T, connect func(opts ...kgo.Opt) *kgo.Client) []string {
 	t.Helper()
 	reader := connect(kgo.ConsumeTopics("t"), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.FetchMaxWait(50*time.Millisecond))
-	defer reader.Close()
 	ends, err := kadm.NewClient(reader).ListEndOffsets(t.Context(), "t")
 	if err != nil {
 		t.Fatal(err)
@@ -102,23 +86,4 @@ func readCommitted(t *testing.T, connect func(opts ...kgo.Opt) *kgo.Client) []st
 		})
 	}
 	return out
-}
-
-func TestCompactionWaitsUntilItIsWorthIt(t *testing.T) {
-	t.Parallel()
-	c, connect := compacted(t)
-	plain := connect()
-	put(t, plain, "k", "a", "b", "c")
-	before := bytesIn(c)
-	if err := c.round(t.Context()); err != nil || bytesIn(c) != before {
-		t.Errorf("it compacted %d bytes: %v", before, err)
-	}
-}
-
-func TestOtherPeoplesTriggerRequestsAreAnsweredAsEver(t *testing.T) {
-	t.Parallel()
-	_, connect := compacted(t)
-	if _, err := kadm.NewClient(connect()).ListPartitionReassignments(t.Context(), nil); err != nil {
-		t.Error(err)
-	}
 }

@@ -9,12 +9,13 @@
 //	DIR/broker.log    what the child said
 //	DIR/LOCK          one broker at a time: a new one waits for the last to finish its shutdown
 //
-// What differs from kfake as it comes: one broker, no topics by themselves, offsets and transactional ids kept for years rather than a week (a pipeline that
-// lay unused must not begin anew), and compaction only while no transaction is open. kfake compacts open transactions as if they were
-// committed: a record that is later aborted would take the committed one before it along (see compactor).
+// What differs from kfake as it comes: one broker, no topics by themselves, offsets and transactional ids kept for years rather than a
+// week (a pipeline that lay unused must not begin anew), and no compaction at all: kfake's loses committed records in two ways. It counts
+// an open transaction's record as the successor of a committed one, which is gone if that transaction then aborts. And it drops the marker
+// of an abort but keeps the abort in its index, so that readers of committed records pass over all that this producer commits later.
 //
-// Known limits: compaction moves a partition's first offset forward, so a reader that is behind it gets "offset out of range" where
-// Kafka would just go on: readers of compacted topics must reset to the start. A kill of the broker itself may lose or repeat records.
+// Known limits: compacted topics keep every version, so a folder grows with its use, and a restore reads them all. A kill of the broker
+// itself may lose or repeat records.
 //
 // Broker is safe for concurrent use.
 //

@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	lockWait     = 30 * time.Second // for the last life, which may still be writing its data down
-	compactEvery = 15 * time.Second
-	years        = 10 * 365 * 24 * time.Hour
+	lockWait    = 30 * time.Second // for the last life, which may still be writing its data down
+	retainEvery = time.Minute      // between looks for records past their retention
+	years       = 10 * 365 * 24 * time.Hour
 )
 
 // HostMain is the child: it serves the folder until its parent is gone, writes its data down and returns the exit code. It is the body of a hidden
@@ -40,7 +40,6 @@ func host(args []string, gone <-chan struct{}) (err error) {
 	flags := flag.NewFlagSet("broker-host", flag.ContinueOnError)
 	dir := flags.String("dir", "", "data folder")
 	port := flags.Int("port", 0, "port; 0: the last one, or a free one")
-	every := flags.Duration("compact-every", compactEvery, "time between compactions")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,16 +59,19 @@ func host(args []string, gone <-chan struct{}) (err error) {
 		return fmt.Errorf("embedded broker: open its data: %w", err)
 	}
 	defer cluster.Close() // writes everything down; before the lock goes
-	stop, err := startCompactor(cluster, listener.Addr().String(), *every)
-	if err != nil {
-		return fmt.Errorf("embedded broker: %w", err)
-	}
-	defer stop()
 	if err := child.SayReady(listener.Addr().String()); err != nil {
 		return err
 	}
-	<-gone
-	return nil
+	ticker := time.NewTicker(retainEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-gone:
+			return nil
+		case <-ticker.C:
+			cluster.ApplyRetention()
+		}
+	}
 }
 
 func newCluster(dir string, listener net.Listener) (*kfake.Cluster, error) {
@@ -80,7 +82,7 @@ func newCluster(dir string, listener net.Listener) (*kfake.Cluster, error) {
 		kfake.DataDir(dir),
 		kfake.WithLogger(kfake.BasicLogger(os.Stderr, kfake.LogLevelWarn)),
 		kfake.BrokerConfigs(map[string]string{
-			"log.cleaner.backoff.ms":         millis(years), // the compactor does it, at moments that are safe
+			"log.cleaner.backoff.ms":         millis(years), // never: it loses committed records (see the package)
 			"offsets.retention.minutes":      strconv.Itoa(int(years.Minutes())),
 			"transactional.id.expiration.ms": millis(years),
 			"default.replication.factor":     "1",
