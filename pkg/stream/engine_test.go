@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -70,6 +71,47 @@ func TestAnAbortedTransactionLeavesNoTime(t *testing.T) {
 	must(t, m.Feed("in", "k", nil))
 	if want := noon.Add(time.Minute); !times[1].Equal(want) {
 		t.Errorf("the second try saw %v, want %v", times[1], want)
+	}
+}
+
+func TestAnAbortGivesResultsAndTimersBackAndLeavesNoState(t *testing.T) {
+	t.Parallel()
+	table := NewTable[int]("n")
+	fault := errors.New("not now")
+	var seen []string
+	attempt := func(what string) func(*Tx) error {
+		return func(tx *Tx) error {
+			n, _ := table.Get(tx, what)
+			table.Put(tx, what, n+1)
+			seen = append(seen, fmt.Sprint(what, n))
+			return fault
+		}
+	}
+	m := memory(t, Topology{Name: "again",
+		Inputs: []Input{{Topic: "in", Handle: func(tx *Tx, _ Record) error {
+			tx.Effect("asked")
+			tx.SetTimer("timer", tx.Now().Add(time.Hour))
+			return nil
+		}}},
+		Perform: func(_ context.Context, _ any) any { return "result" },
+		Result:  func(tx *Tx, v any) error { return attempt(v.(string))(tx) },
+		Timer:   func(tx *Tx, key string) error { return attempt(key)(tx) },
+	})
+	must(t, m.Feed("in", "k", nil))
+	if err := m.Perform(t.Context()); !errors.Is(err, fault) {
+		t.Fatalf("got %v", err)
+	}
+	fault = nil
+	must(t, m.Tick())
+	fault = errors.New("not now either")
+	if err := m.Advance(2 * time.Hour); !errors.Is(err, fault) {
+		t.Fatalf("got %v", err)
+	}
+	fault = nil
+	must(t, m.Tick())
+	must(t, m.Tick())
+	if want := []string{"result0", "result0", "timer0", "timer0"}; !slices.Equal(seen, want) {
+		t.Errorf("saw %v, want %v", seen, want)
 	}
 }
 

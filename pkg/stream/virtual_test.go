@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	runs = flag.Int("runs", 40, "seeds of the virtual-time test")
+	runs = flag.Int("runs", 28, "seeds of the virtual-time test")
 	seed = flag.Uint64("seed", 1, "first seed of the virtual-time test")
 )
 

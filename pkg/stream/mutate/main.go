@@ -1,7 +1,7 @@
 // Command mutate shows that the tests of package stream would notice: it switches off one protection after the other
 // in a copy of the code, and fails unless the tests named as its guard go red each time.
 //
-// Run it in the folder of the module: go run ./stream/mutate. It takes a minute or two. The tree is not touched: the
+// Run it in the folder of the module: go run ./stream/mutate. It takes a few minutes. The tree is not touched: the
 // mutants are given to the compiler as an overlay.
 package main
 
