@@ -150,22 +150,6 @@ func wantCommitted(t *testing.T, addr string, want ...string) {
 	}
 }
 
-// await polls a real process until it is as wanted.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain until %s", what)
-		case <-ticker.C:
-		}
-	}
-}
-
 func TestDataTransactionsAndOffsetsSurviveAKillOfTheParent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
