@@ -26,6 +26,9 @@ const (
 	RequestGrant  RequestKind = "grant"
 	RequestRevoke RequestKind = "revoke"
 	RequestExtend RequestKind = "extend"
+	// RequestEmergency shuts the person out at once; RequestLift ends that, once a second person agrees. They name no role.
+	RequestEmergency RequestKind = "emergency"
+	RequestLift      RequestKind = "lift"
 )
 
 // AccessRequest is the value of jml.access.request.v1, keyed by the beneficiary's identity id.
@@ -94,6 +97,8 @@ type Desired struct {
 	Policy       string            `avro:"policy"`
 	EffectiveAt  time.Time         `avro:"effective_at"`
 	KnownAt      time.Time         `avro:"known_at"`
+	// EndSessions: whoever is signed in with the account is to be signed out, where the target can.
+	EndSessions bool `avro:"end_sessions"`
 }
 
 // Approval is the proof of an approved request, verified again before a privileged entitlement is given.

@@ -12,9 +12,11 @@ type ApprovalStage struct {
 	EscalateAfterMS int64        `avro:"escalate_after_ms"` // 0: never
 	DenyAfterMS     int64        `avro:"deny_after_ms"`     // 0: never
 	Exclude         []string     `avro:"exclude"`           // requester, beneficiary, previous
+	Anyone          bool         `avro:"anyone"`            // whoever is not excluded may decide
 }
 
-// ApprovalRequest asks for a decision on one access request: the value of jml.approval.request.v1.
+// ApprovalRequest asks for a decision on one access request: the value of jml.approval.request.v1. Said again with
+// other stages it says who decides from now on.
 type ApprovalRequest struct {
 	RequestID    string          `avro:"request_id"`
 	CaseID       CaseID          `avro:"case_id"`
@@ -29,6 +31,7 @@ type ApprovalRequest struct {
 	RequestedAt  time.Time       `avro:"requested_at"`
 	Stages       []ApprovalStage `avro:"stages"`
 	Cancelled    bool            `avro:"cancelled"` // withdrawn: close it, decide nothing
+	Task         bool            `avro:"task"`      // nothing hangs on the answer: it says that somebody has taken note
 }
 
 // VoteKind is what an approver does.

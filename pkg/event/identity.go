@@ -17,6 +17,8 @@ const (
 	Emergency          RecordKind = "emergency"
 	Merge              RecordKind = "merge"
 	SplitOff           RecordKind = "split"
+	// EmergencyLift ends an emergency hold. No source sends it: it follows from a request that two people made.
+	EmergencyLift RecordKind = "lift"
 )
 
 // SourceRecord is the value of jml.source.record.v1, keyed `source/source_key` (contract.md).
@@ -51,10 +53,12 @@ type Fact struct {
 
 // IdentityEvent is a lifecycle transition: the value of jml.identity.event.v1.
 type IdentityEvent struct {
-	Meta      `avro:",inline"`
-	Person    *Person  `avro:"person"`  // as of OccurredAt; nil where no one is concerned
-	Before    *Person  `avro:"before"`  // nil for the first event of a person
-	Changed   []string `avro:"changed"` // names of the attributes that differ, sorted
+	Meta    `avro:",inline"`
+	Person  *Person  `avro:"person"`  // as of OccurredAt; nil where no one is concerned
+	Before  *Person  `avro:"before"`  // nil for the first event of a person
+	Changed []string `avro:"changed"` // names of the attributes that differ, sorted
+	// Related is the other identity of merged and split: into which, out of which.
+	Related   IdentityID `avro:"related"`
 	Exception `avro:",inline"`
 }
 

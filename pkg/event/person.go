@@ -2,6 +2,7 @@ package event
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -55,10 +56,33 @@ type Person struct {
 	End   time.Time `avro:"end,omitzero" json:"end,omitzero"`
 	// Emergency is set while an emergency hold stands: it beats every other status.
 	Emergency bool `avro:"emergency" json:"emergency,omitempty"`
+	// Spells are the other employments, by id; none for whoever has one job. Access is the union over all.
+	Spells []Spell `avro:"spells" json:"spells,omitempty"`
+	// MergedInto is set once this identity turned out to be another one: nothing is said of it any more.
+	MergedInto IdentityID `avro:"merged_into" json:"merged_into,omitempty"`
 }
 
-// Clone returns a copy that shares no map with p.
+// Clone returns a copy that shares no map and no list with p.
 func (p Person) Clone() Person {
 	p.Profile = p.Profile.Clone()
+	p.Spells = slices.Clone(p.Spells)
+	for i := range p.Spells {
+		p.Spells[i].Profile = p.Spells[i].Profile.Clone()
+	}
 	return p
+}
+
+// As is the person as seen in one of their other employments.
+func (p Person) As(s Spell) Person {
+	p.Profile, p.Status, p.Start, p.End, p.Spells = s.Profile, s.Status, s.Start, s.End, nil
+	return p
+}
+
+// Spell is another employment of a person that is live or to come, beside the one that counts.
+type Spell struct {
+	ID      string `avro:"id" json:"id"` // the same for as long as the employment lasts
+	Profile `avro:",inline"`
+	Status  Status    `avro:"status" json:"status"`
+	Start   time.Time `avro:"start,omitzero" json:"start,omitzero"`
+	End     time.Time `avro:"end,omitzero" json:"end,omitzero"`
 }
