@@ -10,4 +10,4 @@ echo "## The runtime, beside the bare loop"
 echo
 echo "## The parts (go test -bench)"
 (cd pkg && go test -run '^$' -bench . -benchtime 1s ./wire ./policy ./evidence | grep -E '^(Benchmark|pkg:)')
-(cd services && go test -run '^$' -bench . -benchtime 1s ./ingest/internal/lifecycle ./policy-resolver/internal/access | grep -E '^(Benchmark|pkg:)')
+(cd services && go test -run '^$' -bench . -benchtime 1s ./ingest/internal/lifecycle ./policy-resolver/internal/access ./reconciler/app | grep -E '^(Benchmark|pkg:)')

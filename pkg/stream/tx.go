@@ -118,9 +118,12 @@ func (t Table[T]) Delete(tx *Tx, key string) {
 }
 
 // All yields the partition's values of the table, by key. It sorts: for start-up and sweeps, not for every record.
-func (t Table[T]) All(tx *Tx) iter.Seq2[string, T] {
+func (t Table[T]) All(tx *Tx) iter.Seq2[string, T] { return t.Under(tx, "") }
+
+// Under is All for the keys that begin with prefix; no other value is decoded.
+func (t Table[T]) Under(tx *Tx, prefix string) iter.Seq2[string, T] {
 	return func(yield func(string, T) bool) {
-		keys := tx.share.keys(t.prefix)
+		keys := tx.share.keys(t.prefix + prefix)
 		slices.Sort(keys)
 		for _, k := range keys {
 			key := k[len(t.prefix):]

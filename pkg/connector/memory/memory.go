@@ -12,6 +12,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +49,7 @@ type Target struct {
 	accounts map[string]connector.Object // by RemoteID
 	names    map[string]string           // lower-case account name to RemoteID
 	owners   map[string]string           // external id to RemoteID
+	listed   []string                    // all RemoteIDs, sorted, for List; nil: an account came or went since
 	lastID   int
 	journal  []Change
 	faults   []Fault // the next ones, first out first
@@ -73,7 +75,7 @@ func NewTarget() *Target {
 
 func (t *Target) clear() {
 	t.accounts, t.names, t.owners = map[string]connector.Object{}, map[string]string{}, map[string]string{}
-	t.journal, t.faults, t.latency = nil, nil, 0
+	t.journal, t.faults, t.listed, t.latency = nil, nil, nil, 0
 }
 
 // Reset forgets accounts, journal, faults and latency.
@@ -168,15 +170,16 @@ func (t *Target) List(ctx context.Context, req connector.ListRequest) (connector
 	if fault != nil {
 		return connector.Page{}, fault.err("list accounts")
 	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	ids := make([]string, 0, len(t.accounts))
-	for id := range t.accounts {
-		if id > req.Token {
-			ids = append(ids, id)
-		}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.listed == nil {
+		t.listed = slices.Sorted(maps.Keys(t.accounts))
 	}
-	slices.Sort(ids)
+	from, there := slices.BinarySearch(t.listed, req.Token)
+	if there {
+		from++
+	}
+	ids := t.listed[from:]
 	var page connector.Page
 	if req.Limit > 0 && len(ids) > req.Limit {
 		ids = ids[:req.Limit]
@@ -340,6 +343,9 @@ func (t *Target) store(o connector.Object) {
 		version = 0 // a new account has no version yet
 	}
 	o.Version = strconv.Itoa(version + 1)
+	if _, there := t.accounts[o.RemoteID]; !there {
+		t.listed = nil
+	}
 	t.accounts[o.RemoteID] = o
 	t.names[strings.ToLower(o.Account)] = o.RemoteID
 	if o.ExternalID != "" {
@@ -355,6 +361,7 @@ func (t *Target) unindex(o connector.Object) {
 func (t *Target) drop(id string) {
 	t.unindex(t.accounts[id])
 	delete(t.accounts, id)
+	t.listed = nil
 }
 
 func (t *Target) record(op connector.Op, o connector.Object) {

@@ -22,7 +22,7 @@ var start = time.Date(2026, 3, 2, 9, 7, 0, 0, time.UTC)
 // pipe is a reconciler over one memory target, chat, that is swept every hour.
 type pipe struct {
 	*streamtest.Harness
-	t      *testing.T
+	t      testing.TB
 	target *memory.Target
 }
 
@@ -30,11 +30,11 @@ type pipeClock struct{ p *pipe }
 
 func (c pipeClock) Now() time.Time { return c.p.Now() }
 
-func newPipe(t *testing.T) *pipe {
+func newPipe(t testing.TB) *pipe {
 	t.Helper()
 	p := &pipe{t: t, target: memory.NewTarget()}
 	source := listing.Source{Open: func() (connector.Connector, error) { return p.target, nil }, Timeout: time.Minute}
-	book := listing.New(map[string]listing.Source{"chat": source}, pipeClock{p}, func(context.Context) (int32, error) { return streamtest.Partitions, nil })
+	book := listing.New(map[string]listing.Source{"chat": source}, pipeClock{p}, func(context.Context) (int32, error) { return streamtest.Partitions, nil }, t.TempDir())
 	t.Cleanup(book.Close)
 	rules := drift.Rules{drift.Missing: drift.Repair, drift.Extra: drift.Remove, drift.Attribute: drift.Repair, drift.Orphan: drift.Remove, drift.Reenabled: drift.Repair}
 	p.Harness = streamtest.New(t, app.Topology([]app.Target{{Name: "chat", Every: time.Hour, Rules: rules}}, book), start)

@@ -28,7 +28,7 @@ func RunWith(ctx context.Context, env service.Env, factory open.Factory) error {
 		return err
 	}
 	options := env.Stream()
-	book := listing.New(sourcesOf(files, factory, env.ResolveTarget), env.Clock, func(ctx context.Context) (int32, error) { return bundle.Partitions(ctx, options) })
+	book := listing.New(sourcesOf(files, factory, env.ResolveTarget), env.Clock, func(ctx context.Context) (int32, error) { return bundle.Partitions(ctx, options) }, env.DataDir)
 	defer book.Close()
 	return stream.Run(ctx, Topology(targetsOf(files), book), options)
 }

@@ -14,14 +14,13 @@ import (
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/services/reconciler/internal/drift"
-	"joinery.internal/services/reconciler/internal/shell/listing"
 )
 
 // Name of the topology: its group, and the middle of its topics' names.
 const Name = "reconciler"
 
 var (
-	rows    = stream.NewTable[drift.Row]("row")     // by drift.Key
+	rows    = stream.NewTable[drift.Row]("row")     // by rowKey
 	orphans = stream.NewTable[drift.Open]("orphan") // by drift.OrphanKey: orphans that stand
 	sweeps  = stream.NewTable[sweep]("sweep")       // by sweep id and target: begun, not yet compared
 	plans   = stream.NewTable[plan]("plan")         // by target
@@ -65,12 +64,12 @@ const (
 
 // Book makes listings; listing.Book is the real one.
 type Book interface {
-	Take(ctx context.Context, sweep, target string) (listing.Shared, error)
+	Take(ctx context.Context, sweep, target string) (*drift.Listing, error)
 }
 
 type listed struct {
 	sweep   sweep
-	listing listing.Shared
+	listing *drift.Listing
 	class   connector.Class // of the failure; empty: listed
 	message string
 }
@@ -116,21 +115,25 @@ type reconciler struct{ targets map[string]Target }
 
 func (r reconciler) desired(tx *stream.Tx, rec stream.Record) error {
 	if rec.Value == nil {
-		rows.Delete(tx, rec.Key)
+		id, target, _ := strings.Cut(rec.Key, "|")
+		rows.Delete(tx, rowKey(event.IdentityID(id), target))
 		return nil
 	}
 	d, err := stream.Decode[event.Desired](tx, rec)
 	if err != nil {
 		return err
 	}
-	key := drift.Key(d.IdentityID, d.Target)
-	if key != rec.Key || d.IdentityID == "" || d.Target == "" {
-		return stream.Poison("key", fmt.Errorf("desired state of %q has the key %q; it must be identity_id|target", key, rec.Key))
+	if want := string(d.IdentityID) + "|" + d.Target; want != rec.Key || d.IdentityID == "" || d.Target == "" {
+		return stream.Poison("key", fmt.Errorf("desired state of %q has the key %q; it must be identity_id|target", want, rec.Key))
 	}
+	key := rowKey(d.IdentityID, d.Target)
 	row, _ := rows.Get(tx, key)
 	rows.Put(tx, key, row.Desired(d))
 	return nil
 }
+
+// rowKey begins with the target, so that a sweep reads its rows alone.
+func rowKey(id event.IdentityID, target string) string { return target + "|" + string(id) }
 
 func (r reconciler) provisioned(tx *stream.Tx, rec stream.Record) error {
 	e, err := stream.Decode[event.ProvisionEvent](tx, rec)
@@ -141,7 +144,7 @@ func (r reconciler) provisioned(tx *stream.Tx, rec stream.Record) error {
 	if r.orphanRemoved(tx, e) || e.IdentityID == "" {
 		return nil
 	}
-	key := drift.Key(e.IdentityID, e.Target)
+	key := rowKey(e.IdentityID, e.Target)
 	row, known := rows.Get(tx, key)
 	if !known && e.Version == 0 { // an orphan's: no person's account has version 0
 		return nil
@@ -289,20 +292,12 @@ func (r reconciler) result(tx *stream.Tx, result any) error {
 	return nil
 }
 
-func (r reconciler) compare(tx *stream.Tx, s drift.Sweep, l listing.Shared) {
+func (r reconciler) compare(tx *stream.Tx, s drift.Sweep, l *drift.Listing) {
 	p, _ := plans.Get(tx, s.Target)
-	s.Listing, s.Mine, s.Before = l.Listing, l.Of(tx.Partition()), p.Total
-	s.Rows, s.Orphans = map[string]drift.Row{}, map[string]drift.Open{}
-	for key, row := range rows.All(tx) {
-		if _, target, _ := strings.Cut(key, "|"); target == s.Target {
-			s.Rows[key] = row
-		}
-	}
-	for key, o := range orphans.All(tx) {
-		if strings.HasPrefix(key, s.Target+"|") {
-			s.Orphans[key] = o
-		}
-	}
+	s.Listing, s.Mine, s.Before = l, l.Accounts.Of(tx.Partition()), p.Total
+	s.Rows = rows.Under(tx, s.Target+"|")
+	s.Known = func(id event.IdentityID) bool { _, known := rows.Get(tx, rowKey(id, s.Target)); return known }
+	s.Orphans = maps.Collect(orphans.Under(tx, s.Target+"|"))
 	done := s.Compare(tx.Now(), tx.Cause().ID())
 	for key, row := range done.Rows {
 		rows.Put(tx, key, row)
@@ -316,7 +311,7 @@ func (r reconciler) compare(tx *stream.Tx, s drift.Sweep, l listing.Shared) {
 	}
 	r.emit(tx, done.Events)
 	if !done.Broken {
-		p.Total = len(l.Objects)
+		p.Total = l.Accounts.Len()
 		plans.Put(tx, s.Target, p)
 	}
 }

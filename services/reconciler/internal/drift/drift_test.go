@@ -3,6 +3,8 @@ package drift_test
 import (
 	"cmp"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -32,11 +34,47 @@ func object(id string, enabled bool, entitlements ...string) connector.Object {
 
 // sweep compares rows with objects; all belong to one partition.
 func sweep(rules drift.Rules, rows []drift.Row, objects ...connector.Object) drift.Sweep {
-	s := drift.Sweep{ID: "s1", Target: "chat", Rules: rules, Rows: map[string]drift.Row{}, Mine: objects, Listing: drift.NewListing(began, all, asIs, objects)}
+	byKey := map[string]drift.Row{}
 	for _, r := range rows {
-		s.Rows[drift.Key(r.Want.IdentityID, "chat")] = r
+		byKey[string(r.Want.IdentityID)] = r
 	}
-	return s
+	return sweepOf(rules, byKey, listing(all, objects...))
+}
+
+func sweepOf(rules drift.Rules, rows map[string]drift.Row, l *drift.Listing) drift.Sweep {
+	return drift.Sweep{ID: "s1", Target: "chat", Rules: rules, Mine: l.Accounts.Of(0), Listing: l,
+		Known: func(id event.IdentityID) bool { _, known := rows[string(id)]; return known },
+		Rows: func(yield func(string, drift.Row) bool) {
+			for _, key := range slices.Sorted(maps.Keys(rows)) {
+				if !yield(key, rows[key]) {
+					return
+				}
+			}
+		}}
+}
+
+// plain is a listing as a list: what finding an account means, written down.
+type plain []connector.Object
+
+func listing(d connector.Descriptor, objects ...connector.Object) *drift.Listing {
+	return &drift.Listing{Began: began, Descriptor: d, Normal: asIs, Accounts: plain(objects)}
+}
+
+func (p plain) Len() int { return len(p) }
+
+func (p plain) Of(int32) iter.Seq[connector.Object] { return slices.Values(p) }
+
+func (p plain) Find(ref connector.Ref) *connector.Object {
+	for _, same := range []func(o connector.Object) bool{
+		func(o connector.Object) bool { return ref.RemoteID != "" && o.RemoteID == ref.RemoteID },
+		func(o connector.Object) bool { return ref.ExternalID != "" && o.ExternalID == ref.ExternalID },
+		func(o connector.Object) bool { return ref.Account != "" && strings.EqualFold(o.Account, ref.Account) },
+	} {
+		if i := slices.IndexFunc(p, same); i >= 0 {
+			return &p[i]
+		}
+	}
+	return nil
 }
 
 // tell is the events in short.
@@ -101,7 +139,7 @@ func TestWhatIsUnderWayOrWasTouchedSinceIsNotCompared(t *testing.T) {
 	} {
 		r := row("a", event.AccountActive)
 		change(&r)
-		s := drift.Sweep{ID: "s1", Target: "chat", Rules: repairAll, Rows: map[string]drift.Row{"a|chat": r}, Listing: drift.NewListing(began, all, asIs, nil)}
+		s := sweepOf(repairAll, map[string]drift.Row{"a": r}, listing(all))
 		if got := tell(s.Compare(began, "c").Events); got != "reported swept" {
 			t.Errorf("%s: %s", name, got)
 		}
@@ -118,7 +156,7 @@ func TestWhatTheTargetRefusedIsTriedAgainByASweepWithoutASecondException(t *test
 		if text := tell(got.Events); text != "found missing repair ann account; reported swept 1" {
 			t.Fatal(text)
 		}
-		r = got.Rows["a|chat"]
+		r = got.Rows["a"]
 	}
 	r, _ = r.Provisioned(event.ProvisionEvent{Meta: event.Meta{Kind: event.ProvisionApplied, Account: "ann", OccurredAt: began.Add(time.Second)}, Version: 1, State: event.AccountActive})
 	if r, events := drift.Repaired("chat", r, began.Add(time.Second), "c"); len(r.Open) != 0 || len(events) != 0 {
@@ -138,7 +176,7 @@ func TestDriftStandsFromFoundToRepaired(t *testing.T) {
 	if got := tell(first.Events); got != found {
 		t.Errorf("first: %s", got)
 	}
-	s.Rows = first.Rows
+	s = sweepOf(rules, first.Rows, s.Listing)
 	second := s.Compare(began.Add(time.Hour), "c2")
 	if got := tell(second.Events); got != "found missing repair name-a group/staff; reported swept 1" {
 		t.Errorf("second: %s", got)
@@ -149,7 +187,7 @@ func TestDriftStandsFromFoundToRepaired(t *testing.T) {
 		t.Errorf("on demand: %s", got)
 	}
 
-	r, settled := second.Rows["a|chat"].Provisioned(event.ProvisionEvent{Meta: event.Meta{Kind: event.ProvisionApplied, Account: "name-a"}, Version: 2,
+	r, settled := second.Rows["a"].Provisioned(event.ProvisionEvent{Meta: event.Meta{Kind: event.ProvisionApplied, Account: "name-a"}, Version: 2,
 		RemoteID: "r-a", State: event.AccountActive, CallEnded: began.Add(time.Hour + time.Second)})
 	if !settled {
 		t.Fatal("applied, and not settled")
@@ -267,9 +305,7 @@ func TestATargetThatDoesNotKeepOwnersHasNoOrphansAndIsFoundByName(t *testing.T) 
 	have.ExternalID, have.RemoteID = "", "name-a"
 	other := connector.Object{Ref: connector.Ref{Account: "other", RemoteID: "other"}}
 	s := sweep(repairAll, []drift.Row{row("a", event.AccountActive)}, have, other)
-	plain := all
-	plain.ExternalID = false
-	s.Listing = drift.NewListing(began, plain, asIs, []connector.Object{have, other})
+	s.Listing.Descriptor.ExternalID = false
 	if got := tell(s.Compare(began, "c").Events); got != "reported swept 1" {
 		t.Errorf("events: %s", got)
 	}

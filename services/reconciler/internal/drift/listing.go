@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"iter"
 	"strings"
 	"time"
 
@@ -12,40 +13,16 @@ type Listing struct {
 	Began      time.Time // no change made before is missing
 	Descriptor connector.Descriptor
 	Normal     func(connector.Desired) connector.Desired // into the target's own form
-	Objects    []connector.Object
-
-	byRemote, byOwner, byName map[string]*connector.Object
+	Accounts   Accounts
 }
 
-// NewListing indexes the objects.
-func NewListing(began time.Time, d connector.Descriptor, normal func(connector.Desired) connector.Desired, objects []connector.Object) *Listing {
-	l := &Listing{Began: began, Descriptor: d, Normal: normal, Objects: objects, byRemote: make(map[string]*connector.Object, len(objects)),
-		byOwner: make(map[string]*connector.Object, len(objects)), byName: make(map[string]*connector.Object, len(objects))}
-	for i := range objects {
-		o := &objects[i]
-		l.byName[strings.ToLower(o.Account)] = o
-		if o.RemoteID != "" {
-			l.byRemote[o.RemoteID] = o
-		}
-		if o.ExternalID != "" {
-			l.byOwner[o.ExternalID] = o
-		}
-	}
-	return l
-}
-
-// find looks an account up as a connector's Get does: by remote id, else by owner, else by name.
-func (l *Listing) find(ref connector.Ref) *connector.Object {
-	if o := l.byRemote[ref.RemoteID]; o != nil {
-		return o
-	}
-	if o := l.byOwner[ref.ExternalID]; o != nil && ref.ExternalID != "" {
-		return o
-	}
-	if ref.Account == "" {
-		return nil
-	}
-	return l.byName[strings.ToLower(ref.Account)]
+// Accounts is what was listed. There may be too many to hold them all in memory, so they are asked for one by one.
+type Accounts interface {
+	Len() int
+	// Find looks an account up as a connector's Get does: by remote id, else by owner, else by name in any case.
+	Find(ref connector.Ref) *connector.Object
+	// Of yields the accounts that a partition answers for. One that was in two pages is yielded twice.
+	Of(partition int32) iter.Seq[connector.Object]
 }
 
 // Owner is what decides which partition an account belongs to: whose it is, else what it is called.

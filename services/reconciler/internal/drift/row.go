@@ -80,9 +80,6 @@ func (r Rules) of(c Class) Action {
 	return Report
 }
 
-// Key names the account of a person in a target.
-func Key(id event.IdentityID, target string) string { return string(id) + "|" + target }
-
 // OrphanKey names an account of nobody.
 func OrphanKey(target, account string) string { return target + "|" + strings.ToLower(account) }
 

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -16,17 +17,18 @@ type Sweep struct {
 	ID      string
 	Target  string
 	Rules   Rules
-	Rows    map[string]Row  // by Key: the partition's accounts in the target
-	Orphans map[string]Open // by OrphanKey: the partition's orphans in the target that stand
+	Rows    iter.Seq2[string, Row]      // the partition's accounts in the target, by a key of the caller's; walked several times
+	Known   func(event.IdentityID) bool // whether Rows has one of that person
+	Orphans map[string]Open             // by OrphanKey: the partition's orphans in the target that stand
 	Listing *Listing
-	Mine    []connector.Object // of the listing: accounts that belong to the partition
-	Before  int                // accounts in the last good listing; 0: not known
-	TellAll bool               // what was told before is told again
+	Mine    iter.Seq[connector.Object] // of the listing: accounts that belong to the partition
+	Before  int                        // accounts in the last good listing; 0: not known
+	TellAll bool                       // what was told before is told again
 }
 
 // Settled is what a sweep led to. Everything in it is committed together.
 type Settled struct {
-	Rows    map[string]Row   // that changed
+	Rows    map[string]Row   // that changed, by the caller's key
 	Orphans map[string]*Open // that changed; nil: it is no more
 	Events  []event.DriftEvent
 	Broken  bool // the listing was not believed: nothing was compared
@@ -49,8 +51,7 @@ func (s Sweep) Compare(now time.Time, cause string) Settled {
 		return Settled{Events: t.events, Broken: true}
 	}
 	out := Settled{Rows: map[string]Row{}, Orphans: map[string]*Open{}}
-	for _, key := range slices.Sorted(maps.Keys(s.Rows)) {
-		r := s.Rows[key]
+	for key, r := range s.Rows {
 		if !r.comparable(s.Listing.Began) {
 			continue
 		}
@@ -79,7 +80,7 @@ func (s Sweep) have(r Row) *connector.Object {
 	if !s.Listing.Descriptor.ExternalID {
 		ref.ExternalID = ""
 	}
-	return s.Listing.find(ref)
+	return s.Listing.Accounts.Find(ref)
 }
 
 func (s Sweep) count() (compared, missing, expected int) {
@@ -102,24 +103,16 @@ func (s Sweep) count() (compared, missing, expected int) {
 }
 
 func (s Sweep) broken(missing, expected int) bool {
-	shrunk := s.Before - len(s.Listing.Objects)
+	shrunk := s.Before - s.Listing.Accounts.Len()
 	return missing*2 > expected && (missing > brokenMin || (shrunk > brokenMin && shrunk*2 > s.Before))
 }
 
 // orphans finds accounts of the partition that no row is about. A target that does not keep whose an account is cannot
 // have orphans that are told from accounts of other partitions.
 func (s Sweep) orphans(t *teller, changed map[string]*Open) {
-	found := map[string]connector.Object{}
-	claimed := s.claimed()
-	for _, o := range s.Mine {
-		_, known := s.Rows[Key(event.IdentityID(o.ExternalID), s.Target)]
-		removed := s.Rules.of(Orphan) == Remove && !o.Enabled
-		if !known && !removed && s.Listing.Descriptor.ExternalID && !claimed[o.RemoteID] {
-			found[OrphanKey(s.Target, o.Account)] = o
-		}
-	}
-	if s.Rules.of(Orphan) == Remove && len(found) > orphansMost && len(found)*10 > len(s.Mine) {
-		t.guard("mass_orphans", fmt.Sprintf("%d of %d accounts belong to nobody: they are reported and not disabled", len(found), len(s.Mine)))
+	found, mine := s.strangers()
+	if s.Rules.of(Orphan) == Remove && len(found) > orphansMost && len(found)*10 > mine {
+		t.guard("mass_orphans", fmt.Sprintf("%d of %d accounts belong to nobody: they are reported and not disabled", len(found), mine))
 		t.sweep.Rules = maps.Clone(s.Rules)
 		t.sweep.Rules[Orphan] = Report
 	}
@@ -156,15 +149,33 @@ func (s Sweep) orphan(t *teller, changed map[string]*Open, key string, found map
 	}
 }
 
-// claimed is the remote ids of accounts that a row has, whatever owner the target notes.
-func (s Sweep) claimed() map[string]bool {
-	ids := map[string]bool{}
+// strangers are the accounts of the partition that no row is about, by OrphanKey; mine is how many it has in all. An
+// account with a row's remote id is that row's, whatever owner the target notes.
+func (s Sweep) strangers() (found map[string]connector.Object, mine int) {
+	found = map[string]connector.Object{}
+	if !s.Listing.Descriptor.ExternalID {
+		return found, 0
+	}
+	byRemote := map[string]string{}
+	for o := range s.Mine {
+		mine++
+		removed := s.Rules.of(Orphan) == Remove && !o.Enabled
+		if removed || s.Known(event.IdentityID(o.ExternalID)) {
+			continue
+		}
+		key := OrphanKey(s.Target, o.Account)
+		found[key] = o
+		byRemote[o.RemoteID] = key
+	}
+	if len(found) == 0 {
+		return found, mine
+	}
 	for _, r := range s.Rows {
-		if r.RemoteID != "" {
-			ids[r.RemoteID] = true
+		if key, ok := byRemote[r.RemoteID]; ok && r.RemoteID != "" {
+			delete(found, key)
 		}
 	}
-	return ids
+	return found, mine
 }
 
 func sameOpen(a, b Open) bool {

@@ -1,4 +1,5 @@
-// Package listing lists targets: once per sweep, shared by all partitions of the instance that take part in it.
+// Package listing lists targets: once per sweep, shared by all partitions of the instance that take part in it. Pages
+// go into a spool as they come, so that a large target costs disk, not memory.
 //
 // It owns the calls of the reconciler and how long a listing is kept. Safe for concurrent use: whoever asks first lists,
 // the others wait for it. A listing is freed some time after it was last asked for.
@@ -33,40 +34,33 @@ type Book struct {
 	sources    map[string]Source
 	clock      stream.Clock
 	partitions func(context.Context) (int32, error)
+	dir        string
 
 	mu      sync.Mutex
 	entries map[string]*entry // by sweep and target
 }
 
-// Shared is a listing and which accounts each partition answers for.
-type Shared struct {
-	*drift.Listing
-	parts map[int32][]connector.Object
-}
-
-// Of is what belongs to a partition.
-func (s Shared) Of(partition int32) []connector.Object { return s.parts[partition] }
-
 type entry struct {
 	done    chan struct{} // closed when the listing is there, or err
-	listing Shared
+	listing *drift.Listing
 	err     error
 	free    *time.Timer
 }
 
-// New makes a book of these targets. partitions says how many partitions the pipeline has.
-func New(sources map[string]Source, clock stream.Clock, partitions func(context.Context) (int32, error)) *Book {
-	return &Book{sources: sources, clock: clock, partitions: partitions, entries: map[string]*entry{}}
+// New makes a book of these targets. partitions says how many partitions the pipeline has; dir is where listings are
+// spooled, empty: the system's folder for temporary files.
+func New(sources map[string]Source, clock stream.Clock, partitions func(context.Context) (int32, error), dir string) *Book {
+	return &Book{sources: sources, clock: clock, partitions: partitions, dir: dir, entries: map[string]*entry{}}
 }
 
 // ErrUnknown is for a target that no file describes.
 var ErrUnknown = errors.New("there is no target file of that name")
 
 // Take returns the listing of a target for a sweep. All who take part in the sweep get the same one.
-func (b *Book) Take(ctx context.Context, sweep, target string) (Shared, error) {
+func (b *Book) Take(ctx context.Context, sweep, target string) (*drift.Listing, error) {
 	source, ok := b.sources[target]
 	if !ok {
-		return Shared{}, &connector.Error{Class: connector.Invalid, Op: "list target " + target, Err: ErrUnknown}
+		return nil, &connector.Error{Class: connector.Invalid, Op: "list target " + target, Err: ErrUnknown}
 	}
 	key := sweep + "/" + target
 	for {
@@ -86,7 +80,7 @@ func (b *Book) Take(ctx context.Context, sweep, target string) (Shared, error) {
 		select {
 		case <-e.done:
 		case <-ctx.Done():
-			return Shared{}, ctx.Err()
+			return nil, ctx.Err()
 		}
 		if ctx.Err() == nil && errors.Is(e.err, context.Canceled) { // the one who listed lost its partition: list again
 			b.drop(key, e)
@@ -115,32 +109,31 @@ func (b *Book) Close() {
 	}
 }
 
-func (b *Book) list(ctx context.Context, target string, source Source) (shared Shared, err error) {
+func (b *Book) list(ctx context.Context, target string, source Source) (l *drift.Listing, err error) {
 	n, err := b.partitions(ctx)
 	if err != nil {
-		return Shared{}, fmt.Errorf("count partitions: %w", err)
+		return nil, fmt.Errorf("count partitions: %w", err)
 	}
 	c, err := source.Open()
 	if err != nil {
-		return Shared{}, fmt.Errorf("open target %s: %w", target, err)
+		return nil, fmt.Errorf("open target %s: %w", target, err)
 	}
 	defer func() { err = errors.Join(err, connector.Close(c)) }()
-	began := b.clock.Now()
-	d, objects, err := pages(ctx, c, target, source.Timeout)
+	accounts, err := newSpool(b.dir, n)
 	if err != nil {
-		return Shared{}, err
+		return nil, err
+	}
+	began := b.clock.Now()
+	d, err := pages(ctx, c, target, source.Timeout, accounts)
+	if err = errors.Join(err, accounts.seal()); err != nil {
+		return nil, err
 	}
 	normal := func(want connector.Desired) connector.Desired { return connector.Normal(c, want) }
-	shared = Shared{Listing: drift.NewListing(began, d, normal, objects), parts: map[int32][]connector.Object{}}
-	for _, o := range objects {
-		p := stream.Partition(drift.Owner(o), n)
-		shared.parts[p] = append(shared.parts[p], o)
-	}
-	return shared, nil
+	return &drift.Listing{Began: began, Descriptor: d, Normal: normal, Accounts: accounts}, nil
 }
 
-// pages reads the whole target, each page within the time limit.
-func pages(ctx context.Context, c connector.Connector, target string, timeout time.Duration) (connector.Descriptor, []connector.Object, error) {
+// pages reads the whole target into the spool, each page within the time limit.
+func pages(ctx context.Context, c connector.Connector, target string, timeout time.Duration, into *spool) (connector.Descriptor, error) {
 	if timeout <= 0 {
 		timeout = connector.DefaultTimeout
 	}
@@ -151,13 +144,12 @@ func pages(ctx context.Context, c connector.Connector, target string, timeout ti
 	}
 	var d connector.Descriptor
 	if err := limited(func(ctx context.Context) (err error) { d, err = c.Describe(ctx); return err }); err != nil {
-		return d, nil, fmt.Errorf("describe target %s: %w", target, err)
+		return d, fmt.Errorf("describe target %s: %w", target, err)
 	}
 	lister, ok := c.(connector.Lister)
 	if !ok || !d.List {
-		return d, nil, connector.Errorf(connector.Unsupported, "list target "+target, "this target cannot list its accounts; for connector sql, give it account.list")
+		return d, connector.Errorf(connector.Unsupported, "list target "+target, "this target cannot list its accounts; for connector sql, give it account.list")
 	}
-	var objects []connector.Object
 	for token := ""; ; {
 		var page connector.Page
 		err := limited(func(ctx context.Context) (err error) {
@@ -165,11 +157,15 @@ func pages(ctx context.Context, c connector.Connector, target string, timeout ti
 			return err
 		})
 		if err != nil {
-			return d, nil, fmt.Errorf("list target %s: %w", target, err)
+			return d, fmt.Errorf("list target %s: %w", target, err)
 		}
-		objects = append(objects, page.Objects...)
+		for _, o := range page.Objects {
+			if err := into.add(o); err != nil {
+				return d, err
+			}
+		}
 		if page.Next == "" {
-			return d, objects, nil
+			return d, nil
 		}
 		token = page.Next
 	}

@@ -37,7 +37,7 @@ func (c counted) List(ctx context.Context, req connector.ListRequest) (connector
 func newBook(t *memory.Target) (*listing.Book, *atomic.Int32) {
 	lists := &atomic.Int32{}
 	source := listing.Source{Open: func() (connector.Connector, error) { return counted{t, lists}, nil }, Timeout: time.Minute}
-	return listing.New(map[string]listing.Source{"chat": source}, machine{}, six), lists
+	return listing.New(map[string]listing.Source{"chat": source}, machine{}, six, ""), lists
 }
 
 func TestAllPartitionsShareOneListingAndEachAccountBelongsToOne(t *testing.T) {
@@ -59,7 +59,9 @@ func TestAllPartitionsShareOneListingAndEachAccountBelongsToOne(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				total.Add(int32(len(l.Of(p))))
+				for range l.Accounts.Of(p) {
+					total.Add(1)
+				}
 			})
 		}
 		wg.Wait()
@@ -114,7 +116,7 @@ func TestWhatCannotBeListedSaysWhy(t *testing.T) {
 	if _, err := b.Take(t.Context(), "s2", "chat"); connector.ClassOf(err) != connector.Denied {
 		t.Errorf("denied: %v", err)
 	}
-	mute := listing.New(map[string]listing.Source{"chat": {Open: func() (connector.Connector, error) { return struct{ connector.Connector }{target}, nil }}}, machine{}, six)
+	mute := listing.New(map[string]listing.Source{"chat": {Open: func() (connector.Connector, error) { return struct{ connector.Connector }{target}, nil }}}, machine{}, six, "")
 	defer mute.Close()
 	if _, err := mute.Take(t.Context(), "s3", "chat"); connector.ClassOf(err) != connector.Unsupported {
 		t.Errorf("no lister: %v", err)
