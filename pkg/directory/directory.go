@@ -25,6 +25,9 @@ type Directory struct {
 	entries  map[event.IdentityID]event.DirectoryEntry
 	byNumber map[string]event.IdentityID
 	byEmail  map[string]event.IdentityID // lower case
+	byAlias  map[string]event.IdentityID // lower case
+	byWorker map[string]event.IdentityID
+	alike    map[string]map[event.IdentityID]bool // by likeness
 	roles    map[event.IdentityID][]string
 	members  map[string]map[event.IdentityID]bool
 }
@@ -32,7 +35,8 @@ type Directory struct {
 // New returns an empty directory, for tests and for who fills it by Put and PutRoles.
 func New() *Directory {
 	return &Directory{entries: map[event.IdentityID]event.DirectoryEntry{}, byNumber: map[string]event.IdentityID{},
-		byEmail: map[string]event.IdentityID{}, roles: map[event.IdentityID][]string{}, members: map[string]map[event.IdentityID]bool{}}
+		byEmail: map[string]event.IdentityID{}, byAlias: map[string]event.IdentityID{}, byWorker: map[string]event.IdentityID{},
+		alike: map[string]map[event.IdentityID]bool{}, roles: map[event.IdentityID][]string{}, members: map[string]map[event.IdentityID]bool{}}
 }
 
 // Open reads the topics and returns when it has seen all that was there; it follows them until ctx ends or Close.
@@ -85,6 +89,13 @@ func (d *Directory) Put(e event.DirectoryEntry) {
 	if old, ok := d.entries[e.IdentityID]; ok {
 		forget(d.byNumber, old.EmployeeNumber, e.IdentityID)
 		forget(d.byEmail, strings.ToLower(old.Email), e.IdentityID)
+		for _, alias := range old.Aliases {
+			forget(d.byAlias, strings.ToLower(alias), e.IdentityID)
+		}
+		for _, worker := range old.Workers {
+			forget(d.byWorker, worker, e.IdentityID)
+		}
+		delete(d.alike[old.Likeness], e.IdentityID)
 	}
 	d.entries[e.IdentityID] = e
 	if e.EmployeeNumber != "" {
@@ -92,6 +103,18 @@ func (d *Directory) Put(e event.DirectoryEntry) {
 	}
 	if e.Email != "" {
 		d.byEmail[strings.ToLower(e.Email)] = e.IdentityID
+	}
+	for _, alias := range e.Aliases {
+		d.byAlias[strings.ToLower(alias)] = e.IdentityID
+	}
+	for _, worker := range e.Workers {
+		d.byWorker[worker] = e.IdentityID
+	}
+	if e.Likeness != "" {
+		if d.alike[e.Likeness] == nil {
+			d.alike[e.Likeness] = map[event.IdentityID]bool{}
+		}
+		d.alike[e.Likeness][e.IdentityID] = true
 	}
 }
 
@@ -129,16 +152,38 @@ func (d *Directory) Entry(id event.IdentityID) (event.DirectoryEntry, bool) {
 func (d *Directory) ByEmployeeNumber(number string) (event.IdentityID, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	id, ok := d.byNumber[number]
+	return d.named(d.byNumber, number)
+}
+
+// named finds by a key of its own kind, else among the aliases.
+func (d *Directory) named(index map[string]event.IdentityID, key string) (event.IdentityID, bool) {
+	if id, ok := index[key]; ok {
+		return id, true
+	}
+	id, ok := d.byAlias[strings.ToLower(key)]
 	return id, ok
+}
+
+// ByWorker finds whose a worker (`source/source_key`) of an employment source is.
+func (d *Directory) ByWorker(worker string) (event.IdentityID, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	id, ok := d.byWorker[worker]
+	return id, ok
+}
+
+// Alike lists who has that likeness (event.Profile.Likeness), sorted.
+func (d *Directory) Alike(likeness string) []event.IdentityID {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Sorted(maps.Keys(d.alike[likeness]))
 }
 
 // ByEmail finds a person, whatever the case of the letters.
 func (d *Directory) ByEmail(email string) (event.IdentityID, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	id, ok := d.byEmail[strings.ToLower(email)]
-	return id, ok
+	return d.named(d.byEmail, strings.ToLower(email))
 }
 
 // ManagerOf finds a person's manager, if the manager is known and has not left.
@@ -149,7 +194,7 @@ func (d *Directory) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
 	if !ok || e.Manager == "" {
 		return "", false
 	}
-	manager, ok := d.byNumber[e.Manager]
+	manager, ok := d.named(d.byNumber, e.Manager)
 	return manager, ok && d.entries[manager].Status != event.StatusEnded
 }
 

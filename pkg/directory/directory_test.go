@@ -43,3 +43,21 @@ func TestMembersFollowTheLatestRoles(t *testing.T) {
 		t.Errorf("duty has %v", got)
 	}
 }
+
+func TestWhoHasMergedAnswersToEveryNameAndTheOtherToNone(t *testing.T) {
+	t.Parallel()
+	d := directory.New()
+	d.Put(event.DirectoryEntry{IdentityID: "p-1", EmployeeNumber: "1", Workers: []string{"hr/1"}})
+	d.Put(event.DirectoryEntry{IdentityID: "p-2", EmployeeNumber: "2", Email: "Ann@acme.example", Workers: []string{"hr/2"}, Likeness: "like-a"})
+	if got := d.Alike("like-a"); !slices.Equal(got, []event.IdentityID{"p-2"}) {
+		t.Errorf("alike: %v", got)
+	}
+	d.Put(event.DirectoryEntry{IdentityID: "p-1", EmployeeNumber: "1", Aliases: []string{"2", "Ann@acme.example"}, Workers: []string{"hr/1", "hr/2"}})
+	d.Put(event.DirectoryEntry{IdentityID: "p-2", Status: event.StatusMerged})
+	byNumber, _ := d.ByEmployeeNumber("2")
+	byEmail, _ := d.ByEmail("ann@acme.example")
+	byWorker, _ := d.ByWorker("hr/2")
+	if byNumber != "p-1" || byEmail != "p-1" || byWorker != "p-1" || len(d.Alike("like-a")) != 0 {
+		t.Errorf("%s %s %s %v", byNumber, byEmail, byWorker, d.Alike("like-a"))
+	}
+}

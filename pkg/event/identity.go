@@ -49,6 +49,27 @@ type Fact struct {
 	Parked string `avro:"parked" json:"parked,omitempty"`
 	// ParkedAt is set on a fact that was parked and is now applied: since when it waited.
 	ParkedAt time.Time `avro:"parked_at,omitzero" json:"parked_at,omitzero"`
+	// Candidates are whose record a parked one may be, though no strong key says so.
+	Candidates []IdentityID `avro:"candidates" json:"candidates,omitempty"`
+	// Actor is the person who said whose record this is; empty: nobody had to.
+	Actor IdentityID `avro:"actor" json:"actor,omitempty"`
+	// Related is the other identity of a merge or split. Feeds is what it hands over: workers with all that is known of
+	// them, in the form of ingest's own state; empty: the fact only asks for that.
+	Related IdentityID `avro:"related" json:"related,omitempty"`
+	Feeds   []byte     `avro:"feeds" json:"feeds,omitempty"`
+	// Hops counts how often a fact of a merged identity was sent on.
+	Hops int `avro:"hops" json:"hops,omitempty"`
+}
+
+// IntakeCommand is a person's word on whose record a waiting one is: the value of jml.intake.command.v1, keyed
+// `source/source_key` as the records of that worker.
+type IntakeCommand struct {
+	ID         string     `avro:"id" json:"id"`
+	Source     string     `avro:"source" json:"source"`
+	SourceKey  string     `avro:"source_key" json:"source_key"`
+	IdentityID IdentityID `avro:"identity_id" json:"identity_id"` // whose; empty: nobody's yet, the worker is a new person
+	Actor      IdentityID `avro:"actor" json:"actor"`
+	Reason     string     `avro:"reason" json:"reason"`
 }
 
 // IdentityEvent is a lifecycle transition: the value of jml.identity.event.v1.
@@ -57,6 +78,8 @@ type IdentityEvent struct {
 	Person  *Person  `avro:"person"`  // as of OccurredAt; nil where no one is concerned
 	Before  *Person  `avro:"before"`  // nil for the first event of a person
 	Changed []string `avro:"changed"` // names of the attributes that differ, sorted
+	// Candidates of identity.quarantined are whose record it may be.
+	Candidates []IdentityID `avro:"candidates" json:"candidates,omitempty"`
 	// Related is the other identity of merged and split: into which, out of which.
 	Related   IdentityID `avro:"related"`
 	Exception `avro:",inline"`
@@ -72,4 +95,10 @@ type DirectoryEntry struct {
 	Department     string     `avro:"department"`
 	Manager        string     `avro:"manager"` // employee number
 	Status         Status     `avro:"status"`
+	// Aliases are the other employee numbers and mail addresses that name this person, sorted.
+	Aliases []string `avro:"aliases"`
+	// Workers are the records of sources with authority employment that are this person's: `source/source_key`, sorted.
+	Workers []string `avro:"workers"`
+	// Likeness is Profile.Likeness.
+	Likeness string `avro:"likeness"`
 }

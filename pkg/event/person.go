@@ -3,7 +3,11 @@ package event
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Status is where a person stands in their employment, folded from facts and the present time.
@@ -14,6 +18,8 @@ const (
 	StatusActive  Status = "active"
 	StatusLeave   Status = "leave" // employed, access inactive by policy
 	StatusEnded   Status = "ended" // no live employment
+	// StatusMerged is that of an identity that turned out to be another one, in the directory only.
+	StatusMerged Status = "merged"
 )
 
 // Profile is what a source says of a worker: the `person` record of jml.source.record.v1.
@@ -42,6 +48,33 @@ type Profile struct {
 func (p Profile) Clone() Profile {
 	p.Attributes = maps.Clone(p.Attributes)
 	return p
+}
+
+// birthDate is the attribute that tells people of one name apart.
+const birthDate = "birth_date"
+
+// Likeness is what two records of one human have in common though no strong key says so: the name, however it is
+// written, and the attribute birth_date. It is derived, not to be read; empty: too little is known to compare.
+func (p Profile) Likeness() string {
+	name := plain(p.GivenName + " " + p.FamilyName)
+	if p.GivenName == "" || p.FamilyName == "" {
+		name = plain(p.DisplayName)
+	}
+	if name == "" || p.Attributes[birthDate] == "" {
+		return ""
+	}
+	return DeriveID("like", 0, name, p.Attributes[birthDate])
+}
+
+// plain is a name without case, accents and extra spaces.
+func plain(name string) string {
+	bare := strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFD.String(name))
+	return strings.Join(strings.Fields(bare), " ")
 }
 
 // Person is the present fold of all facts about one human: what policy sees as `person`.

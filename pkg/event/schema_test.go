@@ -19,11 +19,14 @@ var update = flag.Bool("update", false, "write the newest .avsc of each topic fr
 
 // newest is the version each topic's schema is at. To change a record: raise it here, run with -update, and commit
 // the new file; the old ones stay for ever.
-var newest = map[event.Topic]string{event.IdentityEvents: "v2", event.AccessDesired: "v2", event.AccessEvents: "v2", event.ApprovalRequests: "v2"}
+var newest = map[event.Topic]string{event.IdentityEvents: "v3", event.IdentityFacts: "v2", event.IdentityDirectory: "v2", event.AccessDesired: "v2", event.AccessEvents: "v2", event.ApprovalRequests: "v2"}
 
 var records = map[event.Topic]any{
 	event.SourceRecords:     event.SourceRecord{},
+	event.UrgentRecords:     event.SourceRecord{},
+	event.IntakeCommands:    event.IntakeCommand{},
 	event.IdentityFacts:     event.Fact{},
+	event.UrgentFacts:       event.Fact{},
 	event.IdentityEvents:    event.IdentityEvent{},
 	event.IdentityDirectory: event.DirectoryEntry{},
 	event.PolicyActivations: event.PolicyActivation{},
@@ -106,6 +109,8 @@ func infer(typ reflect.Type) (*avro.Schema, error) {
 		return avro.SchemaFor[event.SourceRecord]()
 	case event.Fact:
 		return avro.SchemaFor[event.Fact]()
+	case event.IntakeCommand:
+		return avro.SchemaFor[event.IntakeCommand]()
 	case event.IdentityEvent:
 		return avro.SchemaFor[event.IdentityEvent]()
 	case event.DirectoryEntry:

@@ -5,7 +5,10 @@ type Topic string
 
 const (
 	SourceRecords     Topic = "jml.source.record.v1"
+	UrgentRecords     Topic = "jml.source.urgent.v1" // source records that overtake a backlog of the others
+	IntakeCommands    Topic = "jml.intake.command.v1"
 	IdentityFacts     Topic = "jml.identity.fact.v1"
+	UrgentFacts       Topic = "jml.identity.urgent.v1" // facts that overtake a backlog of the others
 	IdentityEvents    Topic = "jml.identity.event.v1"
 	IdentityDirectory Topic = "jml.identity.directory.v1"
 	PolicyActivations Topic = "jml.policy.activation.v1"

@@ -20,6 +20,9 @@ var update = flag.Bool("update", false, "write golden records for schema version
 // goTypes has a fresh record of each topic's Go type.
 var goTypes = map[event.Topic]func() any{
 	event.SourceRecords:     func() any { return new(event.SourceRecord) },
+	event.UrgentRecords:     func() any { return new(event.SourceRecord) },
+	event.IntakeCommands:    func() any { return new(event.IntakeCommand) },
+	event.UrgentFacts:       func() any { return new(event.Fact) },
 	event.IdentityFacts:     func() any { return new(event.Fact) },
 	event.IdentityEvents:    func() any { return new(event.IdentityEvent) },
 	event.IdentityDirectory: func() any { return new(event.DirectoryEntry) },

@@ -26,6 +26,7 @@ const maxLine = 1 << 20
 // a service or a verb of its own.
 var keys = map[event.Topic][]string{
 	event.SourceRecords:  {"source", "source_key"},
+	event.UrgentRecords:  {"source", "source_key"},
 	event.AccessRequests: {"identity_id"},
 }
 

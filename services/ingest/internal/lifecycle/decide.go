@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -120,7 +121,7 @@ func (d *deciding) advance() view {
 func (d *deciding) finish(v view) Decision {
 	out := Decision{Events: d.events}
 	if entry := v.entry(d.id); entry != nil {
-		if before := d.start.entry(d.id); before == nil || *before != *entry {
+		if before := d.start.entry(d.id); before == nil || !reflect.DeepEqual(before, entry) {
 			out.Entry = entry
 		}
 	}
