@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -32,6 +33,20 @@ type Connector interface {
 // Lister is a Connector that can enumerate its accounts.
 type Lister interface {
 	List(ctx context.Context, req ListRequest) (Page, error)
+}
+
+// Watcher is a Connector that tells of changes in the target as they happen, whoever makes them.
+type Watcher interface {
+	// Changes yields what changed since token, empty: from now on, until ctx ends or the target fails; the failure is
+	// yielded last. A token that the target does not know any more is an error of class NotFound.
+	Changes(ctx context.Context, token string) iter.Seq2[Change, error]
+}
+
+// Change is one account as it became.
+type Change struct {
+	Object
+	Gone  bool   // it was deleted; of Object there is then no more than the Ref, as far as it is known
+	Token string // where to go on after this change
 }
 
 // Normalizer is a Connector whose target stores values in a form of its own (SCIM e-mail addresses in lower case). It
@@ -106,6 +121,7 @@ type Descriptor struct {
 	Rename      bool     // update can change the account's name
 	Conditional bool     // IfVersion is honoured
 	List        bool     // it is a Lister
+	Watch       bool     // it is a Watcher
 }
 
 // Level is how bad a Finding is.

@@ -43,7 +43,7 @@ func (f *Fleet) Target(name string) *Target {
 	return t
 }
 
-// Target is one system: a Connector and a Lister.
+// Target is one system: a Connector, a Lister and a Watcher.
 type Target struct {
 	mu       sync.RWMutex
 	accounts map[string]connector.Object // by RemoteID
@@ -54,6 +54,10 @@ type Target struct {
 	journal  []Change
 	faults   []Fault // the next ones, first out first
 	latency  time.Duration
+
+	history []connector.Change // what Changes tells, since the first call of it
+	watched bool
+	moved   chan struct{} // closed and replaced when history grows
 }
 
 // Change is one effective change: something is different afterwards.
@@ -68,7 +72,7 @@ type Change struct {
 
 // NewTarget returns a target without accounts.
 func NewTarget() *Target {
-	t := &Target{}
+	t := &Target{moved: make(chan struct{})}
 	t.clear()
 	return t
 }
@@ -131,7 +135,7 @@ func (t *Target) Remove(account string) {
 
 // Describe says that memory can do everything.
 func (t *Target) Describe(context.Context) (connector.Descriptor, error) {
-	return connector.Descriptor{Connector: "memory", ExternalID: true, Rename: true, Conditional: true, List: true}, nil
+	return connector.Descriptor{Connector: "memory", ExternalID: true, Rename: true, Conditional: true, List: true, Watch: true}, nil
 }
 
 // Check finds the target reachable unless the next fault says otherwise.
@@ -347,6 +351,7 @@ func (t *Target) store(o connector.Object) {
 		t.listed = nil
 	}
 	t.accounts[o.RemoteID] = o
+	t.note(connector.Change{Object: o.Clone()})
 	t.names[strings.ToLower(o.Account)] = o.RemoteID
 	if o.ExternalID != "" {
 		t.owners[o.ExternalID] = o.RemoteID
@@ -359,6 +364,7 @@ func (t *Target) unindex(o connector.Object) {
 }
 
 func (t *Target) drop(id string) {
+	t.note(connector.Change{Object: connector.Object{Ref: connector.Ref{RemoteID: id}}, Gone: true})
 	t.unindex(t.accounts[id])
 	delete(t.accounts, id)
 	t.listed = nil

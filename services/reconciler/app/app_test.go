@@ -22,6 +22,7 @@ var start = time.Date(2026, 3, 2, 9, 7, 0, 0, time.UTC)
 // pipe is a reconciler over one memory target, chat, that is swept every hour.
 type pipe struct {
 	*streamtest.Harness
+	book   *told
 	t      testing.TB
 	target *memory.Target
 }
@@ -30,6 +31,24 @@ type pipeClock struct{ p *pipe }
 
 func (c pipeClock) Now() time.Time { return c.p.Now() }
 
+// told is a book whose targets tell what a test has them tell, and wait for nothing.
+type told struct {
+	*listing.Book
+	news []listing.News // each for all partitions
+	left int            // partitions that still take the first
+}
+
+func (b *told) Changed(context.Context, string, int32) (*listing.News, error) {
+	if len(b.news) == 0 {
+		return nil, nil
+	}
+	news := b.news[0]
+	if b.left--; b.left == 0 {
+		b.news, b.left = b.news[1:], streamtest.Partitions
+	}
+	return &news, nil
+}
+
 func newPipe(t testing.TB) *pipe {
 	t.Helper()
 	p := &pipe{t: t, target: memory.NewTarget()}
@@ -37,7 +56,9 @@ func newPipe(t testing.TB) *pipe {
 	book := listing.New(map[string]listing.Source{"chat": source}, pipeClock{p}, func(context.Context) (int32, error) { return streamtest.Partitions, nil }, t.TempDir())
 	t.Cleanup(book.Close)
 	rules := drift.Rules{drift.Missing: drift.Repair, drift.Extra: drift.Remove, drift.Attribute: drift.Repair, drift.Orphan: drift.Remove, drift.Reenabled: drift.Repair}
-	p.Harness = streamtest.New(t, app.Topology([]app.Target{{Name: "chat", Every: time.Hour, Rules: rules}}, book), start)
+	p.book = &told{Book: book, left: streamtest.Partitions}
+	p.Harness = streamtest.New(t, app.Topology([]app.Target{{Name: "chat", Every: time.Hour, Rules: rules}}, p.book), start)
+	p.Perform()
 	return p
 }
 
@@ -244,5 +265,31 @@ func TestWhatCannotBeReadIsADeadLetter(t *testing.T) {
 	p.FeedRaw(event.AccessDesired, "a|chat", nil) // a tombstone is none
 	if dead := streamtest.Out[event.DeadLetter](p.Harness, event.DeadLetters); len(dead) != 3 {
 		t.Errorf("dead letters: %+v", dead)
+	}
+}
+
+func TestWhatATargetTellsIsDriftAtOnceAndAGapIsSwept(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.settled("a")
+	p.Advance(time.Second)
+	o := p.target.Objects()[0]
+	o.Entitlements = append(o.Entitlements, "group/root")
+	d, err := p.target.Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	how := drift.Listing{Began: p.Now(), Descriptor: d, Normal: func(d connector.Desired) connector.Desired { return d }}
+	p.book.news = []listing.News{{Listing: how, Changes: []connector.Change{{Object: o}}}, {Listing: how, Gap: true}}
+	p.Restart() // the watch is asked for again
+	p.Perform()
+	if got := p.told(); got != "drift.found extra a group/root; exception.opened drift a group/root" {
+		t.Fatalf("told: %s", got)
+	}
+	p.target.Remove("name-a")
+	p.Advance(2 * time.Minute)
+	p.Perform()
+	if got := p.told(); !strings.HasPrefix(got, "drift.found missing a account; exception.opened drift a account; drift.repaired extra") {
+		t.Errorf("after the gap: %s", got)
 	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync"
 
 	"joinery.internal/pkg/bundle"
 	"joinery.internal/pkg/config"
@@ -30,7 +31,13 @@ func RunWith(ctx context.Context, env service.Env, factory open.Factory) error {
 	options := env.Stream()
 	book := listing.New(sourcesOf(files, factory, env.ResolveTarget), env.Clock, func(ctx context.Context) (int32, error) { return bundle.Partitions(ctx, options) }, env.DataDir)
 	defer book.Close()
-	return stream.Run(ctx, Topology(targetsOf(files), book), options)
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { book.Watch(ctx) })
+	err = stream.Run(ctx, Topology(targetsOf(files), book), options)
+	cancel()
+	watching.Wait()
+	return err
 }
 
 func targetsOf(files []*config.Target) []Target {

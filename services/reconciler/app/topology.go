@@ -14,6 +14,7 @@ import (
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/services/reconciler/internal/drift"
+	"joinery.internal/services/reconciler/internal/shell/listing"
 )
 
 // Name of the topology: its group, and the middle of its topics' names.
@@ -65,6 +66,18 @@ const (
 // Book makes listings; listing.Book is the real one.
 type Book interface {
 	Take(ctx context.Context, sweep, target string) (*drift.Listing, error)
+	Changed(ctx context.Context, target string, partition int32) (*listing.News, error)
+}
+
+// watch is the effect that waits for what a target tells by itself.
+type watch struct {
+	target    string
+	partition int32
+}
+
+type noticed struct {
+	watch watch
+	news  listing.News
 }
 
 type listed struct {
@@ -77,6 +90,7 @@ type listed struct {
 // Topology is the reconciler's processing:
 //
 //	desired, provision events ---> rows: what should be, and how far the provisioner is
+//	assigned ---> watch ---> Book.Changed (no transaction) ---> tick: drift.Notice ---> drift events; watch again
 //	command, timer ---> sweep ---> Book.Take (no transaction) ---> tick: drift.Compare ---> drift events
 //	provision events ---> drift.Repaired ---> drift.repaired, exception.resolved
 func Topology(targets []Target, b Book) stream.Topology {
@@ -100,6 +114,13 @@ func Topology(targets []Target, b Book) stream.Topology {
 }
 
 func perform(ctx context.Context, b Book, effect any) any {
+	if w, ok := effect.(watch); ok {
+		news, err := b.Changed(ctx, w.target, w.partition)
+		if err != nil || news == nil { // the partition is lost, or the target does not tell
+			return nil
+		}
+		return noticed{w, *news}
+	}
 	s, ok := effect.(sweep)
 	if !ok {
 		return nil
@@ -264,6 +285,7 @@ func (r reconciler) assigned(tx *stream.Tx) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.targets)) {
+		tx.Effect(watch{name, tx.Partition()})
 		t := r.targets[name]
 		p, _ := plans.Get(tx, name)
 		if t.Every > 0 && (p.Next.IsZero() || p.Next.After(tx.Now().Add(t.Every))) {
@@ -274,6 +296,10 @@ func (r reconciler) assigned(tx *stream.Tx) error {
 }
 
 func (r reconciler) result(tx *stream.Tx, result any) error {
+	if n, ok := result.(noticed); ok {
+		r.notice(tx, n)
+		return nil
+	}
 	l, ok := result.(listed)
 	if !ok {
 		return fmt.Errorf("result of type %T", result)
@@ -282,8 +308,8 @@ func (r reconciler) result(tx *stream.Tx, result any) error {
 		return nil
 	}
 	sweeps.Delete(tx, l.sweep.key())
-	s := drift.Sweep{ID: l.sweep.ID, Target: l.sweep.Target, Rules: r.targets[l.sweep.Target].Rules,
-		TellAll: l.sweep.Reason == "demand"}
+	s := r.sweepOf(tx, l.sweep.ID, l.sweep.Target)
+	s.TellAll = l.sweep.Reason == "demand"
 	if l.class != "" {
 		r.emit(tx, s.Failed(tx.Now(), tx.Cause().ID(), l.class, l.message))
 		return nil
@@ -292,11 +318,34 @@ func (r reconciler) result(tx *stream.Tx, result any) error {
 	return nil
 }
 
+func (r reconciler) sweepOf(tx *stream.Tx, id, target string) drift.Sweep {
+	return drift.Sweep{ID: id, Target: target, Rules: r.targets[target].Rules, Rows: rows.Under(tx, target+"|"),
+		Of: func(id event.IdentityID) (string, drift.Row, bool) {
+			key := rowKey(id, target)
+			row, known := rows.Get(tx, key)
+			return key, row, known
+		}}
+}
+
+// notice takes what a target told, and listens on. After a gap it sweeps: all partitions in the same minute, so that
+// they share one listing.
+func (r reconciler) notice(tx *stream.Tx, n noticed) {
+	s := r.sweepOf(tx, event.DeriveID("watch", 0, n.watch.target, tx.Cause().ID()), n.watch.target)
+	s.Listing = &n.news.Listing
+	done := s.Notice(tx.Now(), tx.Cause().ID(), n.news.Changes)
+	for key, row := range done.Rows {
+		rows.Put(tx, key, row)
+	}
+	r.emit(tx, done.Events)
+	if n.news.Gap {
+		tx.SetTimer(outageTimer+n.watch.target, tx.Now().Truncate(outageWait).Add(outageWait))
+	}
+	tx.Effect(n.watch)
+}
+
 func (r reconciler) compare(tx *stream.Tx, s drift.Sweep, l *drift.Listing) {
 	p, _ := plans.Get(tx, s.Target)
 	s.Listing, s.Mine, s.Before = l, l.Accounts.Of(tx.Partition()), p.Total
-	s.Rows = rows.Under(tx, s.Target+"|")
-	s.Known = func(id event.IdentityID) bool { _, known := rows.Get(tx, rowKey(id, s.Target)); return known }
 	s.Orphans = maps.Collect(orphans.Under(tx, s.Target+"|"))
 	done := s.Compare(tx.Now(), tx.Cause().ID())
 	for key, row := range done.Rows {

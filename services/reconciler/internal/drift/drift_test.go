@@ -43,7 +43,10 @@ func sweep(rules drift.Rules, rows []drift.Row, objects ...connector.Object) dri
 
 func sweepOf(rules drift.Rules, rows map[string]drift.Row, l *drift.Listing) drift.Sweep {
 	return drift.Sweep{ID: "s1", Target: "chat", Rules: rules, Mine: l.Accounts.Of(0), Listing: l,
-		Known: func(id event.IdentityID) bool { _, known := rows[string(id)]; return known },
+		Of: func(id event.IdentityID) (string, drift.Row, bool) {
+			r, known := rows[string(id)]
+			return string(id), r, known
+		},
 		Rows: func(yield func(string, drift.Row) bool) {
 			for _, key := range slices.Sorted(maps.Keys(rows)) {
 				if !yield(key, rows[key]) {
@@ -161,6 +164,37 @@ func TestWhatTheTargetRefusedIsTriedAgainByASweepWithoutASecondException(t *test
 	r, _ = r.Provisioned(event.ProvisionEvent{Meta: event.Meta{Kind: event.ProvisionApplied, Account: "ann", OccurredAt: began.Add(time.Second)}, Version: 1, State: event.AccountActive})
 	if r, events := drift.Repaired("chat", r, began.Add(time.Second), "c"); len(r.Open) != 0 || len(events) != 0 {
 		t.Errorf("after it was taken: %+v, %s", r.Open, tell(events))
+	}
+}
+
+func TestWhatATargetTellsIsComparedAtOnce(t *testing.T) {
+	t.Parallel()
+	root, nobody, recreated := object("a", true, "group/root", "group/staff"), object("a", true), object("a", false)
+	nobody.ExternalID, nobody.RemoteID = "", "r-9"
+	recreated.RemoteID = "r-old"
+	const extra = "found extra remove name-a group/root; exception.opened drift remove name-a group/root"
+	for _, c := range []struct {
+		name   string
+		change connector.Change
+		want   string
+	}{
+		{"as wanted", connector.Change{Object: object("a", true, "group/staff")}, ""},
+		{"one too many", connector.Change{Object: root}, extra},
+		{"of an owner the target does not tell", connector.Change{Object: connector.Object{Ref: connector.Ref{Account: "name-a", RemoteID: "r-a"}, Enabled: true,
+			Attributes: root.Attributes, Entitlements: root.Entitlements}}, "found attribute repair name-a external_id; exception.opened drift repair name-a external_id; " + extra},
+		{"gone", connector.Change{Object: connector.Object{Ref: connector.Ref{RemoteID: "r-a"}}, Gone: true}, "found missing repair name-a account; exception.opened drift repair name-a account"},
+		{"another account of that person", connector.Change{Object: recreated}, ""},
+		{"somebody else's", connector.Change{Object: nobody}, ""},
+	} {
+		s := sweep(repairAll, []drift.Row{row("a", event.AccountActive)})
+		if got := tell(s.Notice(began.Add(time.Second), "c", []connector.Change{c.change}).Events); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+	busy := row("a", event.AccountActive)
+	busy.Busy = true
+	if got := tell(sweep(repairAll, []drift.Row{busy}).Notice(began, "c", []connector.Change{{Object: root}}).Events); got != "" {
+		t.Errorf("while a call is under way: %s", got)
 	}
 }
 

@@ -17,9 +17,9 @@ type Sweep struct {
 	ID      string
 	Target  string
 	Rules   Rules
-	Rows    iter.Seq2[string, Row]      // the partition's accounts in the target, by a key of the caller's; walked several times
-	Known   func(event.IdentityID) bool // whether Rows has one of that person
-	Orphans map[string]Open             // by OrphanKey: the partition's orphans in the target that stand
+	Rows    iter.Seq2[string, Row]                                 // the partition's accounts in the target, by a key of the caller's; walked several times
+	Of      func(event.IdentityID) (key string, r Row, known bool) // the one of a person, with its key
+	Orphans map[string]Open                                        // by OrphanKey: the partition's orphans in the target that stand
 	Listing *Listing
 	Mine    iter.Seq[connector.Object] // of the listing: accounts that belong to the partition
 	Before  int                        // accounts in the last good listing; 0: not known
@@ -55,17 +55,57 @@ func (s Sweep) Compare(now time.Time, cause string) Settled {
 		if !r.comparable(s.Listing.Began) {
 			continue
 		}
-		open := t.settle(subject{identity: r.Want.IdentityID, account: r.Account, policy: r.Want.Policy, version: r.Want.Version, told: r.refused()}, r.Open,
-			differences(r, s.have(r), s.Listing))
-		if !slices.EqualFunc(open, r.Open, sameOpen) {
-			r.Open = open
-			out.Rows[key] = r
-		}
+		s.compare(&t, out, key, r, s.have(r))
 	}
 	s.orphans(&t, out.Orphans)
 	t.swept(compared)
 	out.Events = t.events
 	return out
+}
+
+// Notice compares accounts that a target told of between sweeps; the sweep has a listing without accounts, and its rows.
+// It finds and closes what a sweep would, of these accounts alone. Accounts of nobody wait for a sweep: whoever made one
+// may be about to say whose it is.
+func (s Sweep) Notice(now time.Time, cause string, changes []connector.Change) Settled {
+	t := teller{sweep: s, now: now, cause: cause}
+	out := Settled{Rows: map[string]Row{}}
+	compare := func(key string, r Row, c connector.Change) {
+		if r.RemoteID != c.RemoteID || !r.comparable(s.Listing.Began) {
+			return
+		}
+		have := &c.Object
+		if c.Gone {
+			have = nil
+		}
+		s.compare(&t, out, key, r, have)
+	}
+	ownerless := map[string]connector.Change{}
+	for _, c := range changes {
+		if c.ExternalID == "" {
+			ownerless[c.RemoteID] = c
+		} else if key, r, known := s.Of(event.IdentityID(c.ExternalID)); known {
+			compare(key, r, c)
+		}
+	}
+	if len(ownerless) > 0 {
+		for key, r := range s.Rows {
+			if c, ok := ownerless[r.RemoteID]; ok {
+				compare(key, r, c)
+			}
+		}
+	}
+	out.Events = t.events
+	return out
+}
+
+// compare notes what differs of one account, and what does no more.
+func (s Sweep) compare(t *teller, out Settled, key string, r Row, have *connector.Object) {
+	about := subject{identity: r.Want.IdentityID, account: r.Account, policy: r.Want.Policy, version: r.Want.Version, told: r.refused()}
+	open := t.settle(about, r.Open, differences(r, have, s.Listing))
+	if !slices.EqualFunc(open, r.Open, sameOpen) {
+		r.Open = open
+		out.Rows[key] = r
+	}
 }
 
 // Failed is the end of a sweep whose listing could not be had.
@@ -160,7 +200,7 @@ func (s Sweep) strangers() (found map[string]connector.Object, mine int) {
 	for o := range s.Mine {
 		mine++
 		removed := s.Rules.of(Orphan) == Remove && !o.Enabled
-		if removed || s.Known(event.IdentityID(o.ExternalID)) {
+		if _, _, known := s.Of(event.IdentityID(o.ExternalID)); known || removed {
 			continue
 		}
 		key := OrphanKey(s.Target, o.Account)

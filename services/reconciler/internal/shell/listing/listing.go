@@ -1,6 +1,8 @@
 // Package listing lists targets: once per sweep, shared by all partitions of the instance that take part in it. Pages
 // go into a spool as they come, so that a large target costs disk, not memory.
 //
+// Between sweeps it passes on what targets tell of changes by themselves, where they can.
+//
 // It owns the calls of the reconciler and how long a listing is kept. Safe for concurrent use: whoever asks first lists,
 // the others wait for it. A listing is freed some time after it was last asked for.
 package listing
@@ -35,6 +37,7 @@ type Book struct {
 	clock      stream.Clock
 	partitions func(context.Context) (int32, error)
 	dir        string
+	feeds      map[string]*feed // by target
 
 	mu      sync.Mutex
 	entries map[string]*entry // by sweep and target
@@ -50,7 +53,11 @@ type entry struct {
 // New makes a book of these targets. partitions says how many partitions the pipeline has; dir is where listings are
 // spooled, empty: the system's folder for temporary files.
 func New(sources map[string]Source, clock stream.Clock, partitions func(context.Context) (int32, error), dir string) *Book {
-	return &Book{sources: sources, clock: clock, partitions: partitions, dir: dir, entries: map[string]*entry{}}
+	b := &Book{sources: sources, clock: clock, partitions: partitions, dir: dir, feeds: map[string]*feed{}, entries: map[string]*entry{}}
+	for target := range sources {
+		b.feeds[target] = &feed{known: make(chan struct{}), boxes: map[int32]*box{}}
+	}
+	return b
 }
 
 // ErrUnknown is for a target that no file describes.

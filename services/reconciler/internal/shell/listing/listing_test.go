@@ -12,6 +12,7 @@ import (
 
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/memory"
+	"joinery.internal/pkg/stream"
 	"joinery.internal/services/reconciler/internal/shell/listing"
 )
 
@@ -120,5 +121,86 @@ func TestWhatCannotBeListedSaysWhy(t *testing.T) {
 	defer mute.Close()
 	if _, err := mute.Take(t.Context(), "s3", "chat"); connector.ClassOf(err) != connector.Unsupported {
 		t.Errorf("no lister: %v", err)
+	}
+}
+
+func TestAPartitionHearsOfChangesOfItsOwnAndOfThoseNobodyOwns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		b, _ := newBook(target)
+		ctx, end := context.WithCancel(t.Context())
+		var watching sync.WaitGroup
+		watching.Go(func() { b.Watch(ctx) })
+		heard := make([]chan *listing.News, 6)
+		for p := range int32(6) {
+			heard[p] = make(chan *listing.News, 10)
+			watching.Go(func() {
+				for {
+					news, err := b.Changed(ctx, "chat", p)
+					if err != nil || news == nil {
+						return
+					}
+					heard[p] <- news
+				}
+			})
+		}
+		synctest.Wait()
+		mine := stream.Partition("id-1", 6)
+		o := target.Put(connector.Object{Ref: connector.Ref{Account: "ann", ExternalID: "id-1"}})
+		synctest.Wait()
+		for p, ch := range heard {
+			if want := int32(p) == mine; (len(ch) == 1) != want {
+				t.Errorf("partition %d heard %d times", p, len(ch))
+			}
+		}
+		if news := <-heard[mine]; news.Gap || len(news.Changes) != 1 || news.Changes[0].RemoteID != o.RemoteID || !news.Listing.Descriptor.Watch {
+			t.Errorf("news: %+v", news)
+		}
+		target.Interrupt()
+		target.Remove("ann") // while nobody listens
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		for p, ch := range heard {
+			if len(ch) != 1 {
+				t.Fatalf("partition %d heard %d times of an account that is gone", p, len(ch))
+			}
+			if news := <-ch; news.Gap || !news.Changes[0].Gone {
+				t.Errorf("news: %+v", news)
+			}
+		}
+		end()
+		watching.Wait()
+	})
+}
+
+func TestATargetThatFailsBeforeItToldAnythingLeavesAGap(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		b, _ := newBook(target)
+		ctx, end := context.WithCancel(t.Context())
+		var watching sync.WaitGroup
+		watching.Go(func() { b.Watch(ctx) })
+		var news *listing.News
+		watching.Go(func() { news, _ = b.Changed(ctx, "chat", 0) })
+		synctest.Wait()
+		target.Interrupt()
+		synctest.Wait()
+		if news == nil || !news.Gap {
+			t.Errorf("news: %+v", news)
+		}
+		end()
+		watching.Wait()
+	})
+}
+
+func TestATargetThatCannotTellIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	mute := listing.New(map[string]listing.Source{"chat": {Open: func() (connector.Connector, error) { return struct{ connector.Connector }{memory.NewTarget()}, nil }}}, machine{}, six, "")
+	defer mute.Close()
+	mute.Watch(t.Context())
+	if news, err := mute.Changed(t.Context(), "chat", 0); news != nil || err != nil {
+		t.Errorf("news %+v, %v", news, err)
 	}
 }
