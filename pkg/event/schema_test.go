@@ -25,6 +25,7 @@ var records = map[event.Topic]any{
 	event.SourceRecords:     event.SourceRecord{},
 	event.UrgentRecords:     event.SourceRecord{},
 	event.IntakeCommands:    event.IntakeCommand{},
+	event.SourceRejects:     event.Reject{},
 	event.IdentityFacts:     event.Fact{},
 	event.UrgentFacts:       event.Fact{},
 	event.IdentityEvents:    event.IdentityEvent{},
@@ -107,6 +108,8 @@ func infer(typ reflect.Type) (*avro.Schema, error) {
 	switch reflect.New(typ).Elem().Interface().(type) {
 	case event.SourceRecord:
 		return avro.SchemaFor[event.SourceRecord]()
+	case event.Reject:
+		return avro.SchemaFor[event.Reject]()
 	case event.Fact:
 		return avro.SchemaFor[event.Fact]()
 	case event.IntakeCommand:

@@ -7,6 +7,7 @@ const (
 	SourceRecords     Topic = "jml.source.record.v1"
 	UrgentRecords     Topic = "jml.source.urgent.v1" // source records that overtake a backlog of the others
 	IntakeCommands    Topic = "jml.intake.command.v1"
+	SourceRejects     Topic = "jml.source.reject.v1"
 	IdentityFacts     Topic = "jml.identity.fact.v1"
 	UrgentFacts       Topic = "jml.identity.urgent.v1" // facts that overtake a backlog of the others
 	IdentityEvents    Topic = "jml.identity.event.v1"

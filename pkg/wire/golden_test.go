@@ -23,6 +23,7 @@ var goTypes = map[event.Topic]func() any{
 	event.UrgentRecords:     func() any { return new(event.SourceRecord) },
 	event.IntakeCommands:    func() any { return new(event.IntakeCommand) },
 	event.UrgentFacts:       func() any { return new(event.Fact) },
+	event.SourceRejects:     func() any { return new(event.Reject) },
 	event.IdentityFacts:     func() any { return new(event.Fact) },
 	event.IdentityEvents:    func() any { return new(event.IdentityEvent) },
 	event.IdentityDirectory: func() any { return new(event.DirectoryEntry) },
