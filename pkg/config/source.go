@@ -34,6 +34,9 @@ func (s *Source) check(d *decoder, n *yaml.Node) {
 	if s.Map != nil && s.Intake.Records != nil {
 		d.fault(keyNode(n, "map"), "spec.map is not used with intake.records, whose records are canonical already; remove one")
 	}
+	if kind := s.Intake.Kind(); s.Map == nil && slices.Contains([]string{"kafka", "csv", "webhook", "ldap"}, kind) {
+		d.fault(keyNode(n, "intake"), "spec.map is missing: it makes canonical records of what intake.%s brings; write source_key at least", kind)
+	}
 	for i, key := range s.Correlate {
 		if slices.ContainsFunc(s.Correlate[:i], func(t Text) bool { return t.Value == key.Value }) {
 			d.faults = append(d.faults, FaultAt(key.Pos, "spec.correlate names %q twice", key.Value))

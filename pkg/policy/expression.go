@@ -11,6 +11,7 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/ext"
 
 	"joinery.internal/pkg/config"
 )
@@ -49,7 +50,7 @@ func newScopes() (*scopes, error) {
 	rules := append(slices.Clone(base), cel.Variable("person", person.cel), cel.Variable("before", person.cel),
 		cel.Variable("event", event.cel), cel.Variable("now", cel.TimestampType))
 	rules = append(rules, directoryFunctions()...)
-	record := append(slices.Clone(base), cel.CustomTypeAdapter(recordAdapter{registry}),
+	record := append(slices.Clone(base), cel.CustomTypeAdapter(recordAdapter{registry}), ext.Strings(), dateFunction(),
 		cel.Variable("record", cel.MapType(cel.StringType, cel.DynType)))
 
 	ruleEnv, err1 := cel.NewEnv(rules...)

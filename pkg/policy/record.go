@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -85,11 +86,14 @@ type recordActivation struct{ record ref.Val }
 func (a recordActivation) ResolveName(name string) (any, bool) { return a.record, name == "record" }
 func (a recordActivation) Parent() cel.Activation              { return nil }
 
+// quoted is how CEL and strconv repeat a value in an error. What a source holds of people does not belong in messages.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
 // recordText evaluates an expression of a map; null is absent, numbers and times are written out.
 func recordText(p *program, act recordActivation) (string, error) {
 	v, _, err := p.run.Eval(act)
 	if err != nil {
-		return "", err
+		return "", errors.New(quoted.ReplaceAllString(err.Error(), `"…"`))
 	}
 	switch v := v.(type) {
 	case types.String:
@@ -127,22 +131,36 @@ func (r *Record) set(name, value string) error {
 		}
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
-			return fmt.Errorf("%q is no whole number", value)
+			return errors.New("not a whole number")
 		}
 		r.Sequence = &n
 	case "recorded_at":
 		if value == "" {
 			return nil
 		}
-		t, err := time.Parse(time.RFC3339Nano, value)
+		t, err := recordedAt(value)
 		if err != nil {
-			return fmt.Errorf("%q is no time such as 2026-03-02T08:00:00Z", value)
+			return err
 		}
 		r.RecordedAt = t
 	default:
 		panic("policy: record field " + name + " of pkg/config is not known here")
 	}
 	return nil
+}
+
+// recordedAt reads a time, a date, or milliseconds since 1970, as `joinery produce` does.
+func recordedAt(value string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		if t, err := time.Parse(layout, value); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	ms, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return time.Time{}, errors.New("neither a time such as 2026-03-02T08:00:00Z, nor a date, nor milliseconds since 1970")
+	}
+	return time.UnixMilli(ms).UTC(), nil
 }
 
 func setProfile(p *event.Profile, name, value string) error {
