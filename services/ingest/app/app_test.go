@@ -284,3 +284,21 @@ func TestOnlyStrongKeysOfTheConfigurationCorrelate(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestWhatAnAdapterRejectedIsADeadLetterOnceWithItsPlaceAndBytes(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	r := event.Reject{ID: "acme.hr/2/9", Source: "hr", Class: "decode", Message: "the record ends in the middle", Place: "acme.hr/2/9", Topic: "acme.hr",
+		Partition: 2, Offset: 9, Key: []byte("7"), Value: []byte(`{"wor`), RejectedAt: start}
+	s.intake.Feed(event.SourceRejects, "hr/"+r.ID, r)
+	s.intake.Feed(event.SourceRejects, "hr/"+r.ID, r)
+	s.intake.FeedRaw(event.SourceRejects, "hr/x", []byte("not avro"))
+	letters := streamtest.Out[event.DeadLetter](s.intake, event.DeadLetters)
+	if len(letters) != 3 || letters[0].EventID != letters[1].EventID || letters[2].Reason != "framing" {
+		t.Fatalf("%+v", letters)
+	}
+	if d := letters[0]; d.Source != "hr" || d.Reason != "decode" || d.CausationID != r.Place || d.Topic != "acme.hr" || d.Partition != 2 || d.Offset != 9 ||
+		string(d.Key) != "7" || string(d.Value) != `{"wor` || d.ExceptionID == "" || d.Class != "dead_letter" {
+		t.Errorf("%+v", d)
+	}
+}

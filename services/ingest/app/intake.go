@@ -29,8 +29,9 @@ func Intake(sources []intake.Source, dir intake.Directory) stream.Topology {
 		in.sources[s.Name] = s
 	}
 	return stream.Topology{
-		Name:    "intake",
-		Inputs:  []stream.Input{{Topic: event.SourceRecords, Handle: in.handle, Entrance: true}},
+		Name: "intake",
+		Inputs: []stream.Input{{Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
+			{Topic: event.SourceRejects, Handle: reject, Entrance: true}},
 		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}},
 		Idle:    in.recheck,
 	}
@@ -73,6 +74,23 @@ func (in *intaker) handle(tx *stream.Tx, r stream.Record) error {
 	}
 	in.release(tx, r.Key, id, how)
 	emit(tx, fact)
+	return nil
+}
+
+// reject makes a dead letter of what an adapter could not make a record of. The same reject again has the same id.
+func reject(tx *stream.Tx, r stream.Record) error {
+	v, err := stream.Decode[event.Reject](tx, r)
+	if err != nil {
+		return err
+	}
+	id := event.DeriveID("dl", 0, v.Source, v.ID)
+	letter := event.DeadLetter{
+		Meta: event.Meta{EventID: event.EventID(id), Kind: event.ExceptionOpened, CausationID: v.Place, Source: v.Source, Actor: "intake",
+			Outcome: "dead_lettered", Reason: v.Class, Message: v.Message, EffectiveAt: tx.Now(), KnownAt: tx.Now(), OccurredAt: tx.Now()},
+		Service: "intake", Topic: v.Topic, Partition: v.Partition, Offset: v.Offset, Key: v.Key, Value: v.Value,
+		Exception: event.Exception{ExceptionID: id, Class: "dead_letter"},
+	}
+	tx.Emit(event.DeadLetters, r.Key, &letter)
 	return nil
 }
 

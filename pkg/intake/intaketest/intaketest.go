@@ -1,0 +1,144 @@
+// Package intaketest is a broker in memory with the pipeline's topics, for tests of adapters: what they put in is read
+// back from Kafka.
+package intaketest
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"joinery.internal/pkg/config"
+	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/policy"
+	"joinery.internal/pkg/stream"
+	"joinery.internal/pkg/topics"
+	"joinery.internal/pkg/wire"
+)
+
+// World is a broker and what an adapter needs to reach it.
+type World struct {
+	Options stream.Options
+	Broker  *kfake.Cluster
+	Client  *kgo.Client // without partitioner of its own
+	t       testing.TB
+}
+
+// New starts a broker until the test ends.
+func New(t testing.TB) *World {
+	t.Helper()
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	return At(t, broker.ListenAddrs()...).with(broker)
+}
+
+func (w *World) with(broker *kfake.Cluster) *World { w.Broker = broker; return w }
+
+// At makes the pipeline's topics at brokers that run already.
+func At(t testing.TB, seeds ...string) *World {
+	t.Helper()
+	w := &World{t: t, Options: stream.Options{Seeds: seeds, Codec: wire.New(wire.Static()), Instance: "0"}}
+	client, err := kgo.NewClient(kgo.SeedBrokers(seeds...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	specs, err := topics.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Client = client
+	if _, err := topics.Apply(t.Context(), kadm.NewClient(client), specs); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// Records returns what stands in jml.source.record.v1, partition by partition, once there are at least n.
+func (w *World) Records(n int) []event.SourceRecord {
+	w.t.Helper()
+	return read[event.SourceRecord](w, event.SourceRecords, n)
+}
+
+// Rejects returns what stands in jml.source.reject.v1 once there are at least n.
+func (w *World) Rejects(n int) []event.Reject {
+	w.t.Helper()
+	return read[event.Reject](w, event.SourceRejects, n)
+}
+
+// read reads the committed records of a topic from its start until there are n and no more at its end.
+func read[T any](w *World, topic event.Topic, n int) []T {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	reader, err := kgo.NewClient(kgo.SeedBrokers(w.Options.Seeds...), kgo.ConsumeTopics(string(topic)), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(50*time.Millisecond), kgo.KeepControlRecords())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer reader.Close()
+	at := map[int32]int64{}
+	byPartition := map[int32][]T{}
+	got := 0
+	for {
+		if got >= n {
+			ends, err := kadm.NewClient(reader).ListCommittedOffsets(ctx, string(topic))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			behind := false
+			ends.Each(func(o kadm.ListedOffset) { behind = behind || at[o.Partition] < o.Offset })
+			if !behind {
+				break
+			}
+		}
+		fetches := reader.PollFetches(ctx)
+		if ctx.Err() != nil {
+			w.t.Fatalf("%s holds %d records, waited for %d", topic, got, n)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			at[r.Partition] = r.Offset + 1
+			if r.Attrs.IsControl() {
+				return
+			}
+			var v T
+			if err := w.Options.Codec.Decode(r.Value, r.Topic, &v); err != nil {
+				w.t.Fatalf("decode %s: %v", topic, err)
+			}
+			byPartition[r.Partition] = append(byPartition[r.Partition], v)
+			got++
+		})
+	}
+	var out []T
+	for p := range int32(len(byPartition) + 64) {
+		out = append(out, byPartition[p]...)
+	}
+	return out
+}
+
+// Bundle compiles sources, given as the text of one file.
+func Bundle(t testing.TB, sources string) *policy.Bundle {
+	t.Helper()
+	bundle, err := policy.Check(config.Load([]config.File{{Name: "sources/all.yaml", Data: []byte(sources)}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle
+}
+
+// Keys lists the records as `kind source_key`, sorted.
+func Keys(records []event.SourceRecord) []string {
+	out := make([]string, len(records))
+	for i, r := range records {
+		out[i] = string(r.Kind) + " " + r.SourceKey
+	}
+	slices.Sort(out)
+	return out
+}
