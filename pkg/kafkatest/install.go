@@ -17,8 +17,8 @@ import (
 //go:embed pom.xml server.properties log4j2.properties
 var files embed.FS
 
-// version is what pom.xml asks for.
-const version = "4.3.1"
+// Version of Kafka is what pom.xml asks for.
+const Version = "4.3.1"
 
 // clusterID is of every cluster: data folders are copied from one template.
 const clusterID = "AAAAAAAAAAAAAAAAAAAAAQ"
@@ -39,7 +39,7 @@ func install(ctx context.Context) (in installation, err error) {
 	if err != nil {
 		return in, fmt.Errorf("find the user's cache folder: %w", err)
 	}
-	in.dir = filepath.Join(cache, "joinery", "kafka-"+version)
+	in.dir = filepath.Join(cache, "joinery", "kafka-"+Version)
 	lock, err := dirlock.Acquire(ctx, in.dir)
 	if err != nil {
 		return in, fmt.Errorf("wait for another test to install Kafka: %w", err)

@@ -22,12 +22,14 @@ const (
 type Options struct {
 	Brokers int               // 1 or 3; 0 is 1
 	Extra   map[string]string // broker settings added to the package's own, or in their place
+	JVM     []string          // flags of the brokers' Java, after the package's own
 }
 
 // Cluster is a running cluster. Its brokers are numbered from 1. A method that cannot do what it says fails the test.
 type Cluster struct {
 	t     testing.TB
 	in    installation
+	jvm   []string
 	nodes []*node
 }
 
@@ -40,24 +42,41 @@ func Start(t testing.TB, o Options) *Cluster {
 	if o.Brokers != 1 && o.Brokers != 3 {
 		t.Fatalf("kafkatest: a cluster of %d brokers: choose 1 or 3", o.Brokers)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), download)
-	defer cancel()
-	in, err := install(ctx)
+	in, nodes, err := open(t.Context(), t.TempDir(), o)
 	if err != nil {
 		t.Fatalf("kafkatest: %v", err)
 	}
-	ctx, cancel = context.WithTimeout(t.Context(), patience)
+	c := &Cluster{t: t, in: in, jvm: o.JVM, nodes: nodes}
+	t.Cleanup(c.close)
+	return c
+}
+
+// Open runs a single broker for a program that is not a test, such as a benchmark, with its data in dir. The broker
+// ends with stop, and with the process.
+func Open(ctx context.Context, dir string, o Options) (addr string, stop func() error, err error) {
+	o.Brokers = 1
+	_, nodes, err := open(ctx, dir, o)
+	if err != nil {
+		return "", nil, fmt.Errorf("run a Kafka broker: %w", err)
+	}
+	return nodes[0].addr(), func() error { return killAll(nodes) }, nil
+}
+
+// open installs Kafka if need be, and starts a cluster in a folder of dir.
+func open(ctx context.Context, dir string, o Options) (in installation, nodes []*node, err error) {
+	installing, cancel := context.WithTimeout(ctx, download)
 	defer cancel()
-	c := &Cluster{t: t, in: in}
-	dir := t.TempDir()
+	if in, err = install(installing); err != nil {
+		return in, nil, err
+	}
+	starting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for try := range 3 { // a port found free may be taken a moment later
-		if c.nodes, err = in.launch(ctx, filepath.Join(dir, fmt.Sprint(try)), o); err == nil {
-			t.Cleanup(c.close)
-			return c
+		if nodes, err = in.launch(starting, filepath.Join(dir, fmt.Sprint(try)), o, o.JVM...); err == nil {
+			return in, nodes, nil
 		}
 	}
-	t.Fatalf("kafkatest: %v", err)
-	return nil
+	return in, nil, err
 }
 
 // Addrs gives the brokers' addresses, host:port, in order.
@@ -90,7 +109,7 @@ func (c *Cluster) Restart(i int) {
 	}
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	c.must(n.start(ctx, c.in))
+	c.must(n.start(ctx, c.in, c.jvm...))
 	c.must(n.ready(ctx))
 }
 

@@ -4,134 +4,167 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
+	"os"
+	"runtime/pprof"
+	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"joinery.internal/pkg/event"
-	"joinery.internal/pkg/stream"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// drain measures how fast a backlog is worked off, from the first record to the last, and the processor time it takes:
-// on a machine that has other things to do, that is the steadier figure. With the embedded broker it includes the broker.
-func (w *world) drain(ctx context.Context, out *tabwriter.Writer) error {
-	fmt.Fprintln(out, "drain\trecords/s\tof the bare loop's\tCPU us/record\tof the bare loop's")
+// drain measures how fast a backlog is worked off, by what is committed, and the processor time it takes: on a machine
+// that has other things to do, that is the steadier figure.
+func (w *world) drain(ctx context.Context) ([]*table, error) {
 	in := w.name("in")
 	if err := w.fresh(ctx, in); err != nil {
-		return err
+		return nil, err
 	}
-	if err := w.fill(ctx, in, w.records, w.keys, w.value); err != nil {
-		return err
+	if err := w.fill(ctx, in, "", w.records, w.keys, w.value); err != nil {
+		return nil, err
 	}
-	for _, batch := range []int{500, 5000} {
-		rivals := []*rival{{name: "bare loop, copy only", run: w.drainCopy}, {name: "bare loop, count and changelog", run: w.drainCount},
-			{name: "runtime, count", run: w.drainRuntime}}
-		for range w.rounds {
-			for _, r := range rivals {
-				m, err := r.run(ctx, in, batch)
-				if err != nil {
-					return fmt.Errorf("%s: %w", r.name, err)
-				}
-				r.speeds, r.costs = append(r.speeds, m.speed), append(r.costs, m.cost)
-			}
+	rivals := []*rival{bare(500), ours(500), bare(5000), ours(5000), ours(0)}
+	if w.java != nil {
+		best, err := w.bestDrain(ctx, in)
+		if err != nil {
+			return nil, err
 		}
-		bare := rivals[1]
-		for _, r := range rivals {
-			fmt.Fprintf(out, "%s, %d per transaction\t%.0f\t%.0f %%\t%.1f\t%.0f %%\n", r.name, batch, median(r.speeds), 100*median(r.speeds)/median(bare.speeds),
-				median(r.costs), 100*median(r.costs)/median(bare.costs))
+		rivals = append(rivals, best)
+	}
+	results := make(map[*rival]*drained, len(rivals))
+	err := w.inTurns(rivals, func(r *rival) error {
+		if results[r] == nil {
+			results[r] = &drained{}
 		}
-	}
-	return nil
-}
-
-// rival is one way of doing the job.
-type rival struct {
-	name          string
-	run           func(ctx context.Context, in string, batch int) (*meter, error)
-	speeds, costs []float64
-}
-
-// meter stops a run when all records have come by, and tells how many did each second. Both rivals count when they handle
-// a record, on one goroutine; commits lie between.
-type meter struct {
-	want  int
-	stop  context.CancelFunc
-	seen  int
-	first int // records of the first call
-	began time.Time
-	spent time.Duration // of the processor, until began
-
-	speed float64 // records a second
-	cost  float64 // microseconds of the processor a record
-}
-
-func (m *meter) add(n int) {
-	m.seen += n
-	switch {
-	case m.began.IsZero():
-		m.began, m.first, m.spent = time.Now(), n, processor()
-	case m.seen >= m.want && m.speed == 0:
-		rest := float64(m.seen - m.first)
-		m.speed = rest / time.Since(m.began).Seconds()
-		m.cost = (processor() - m.spent).Seconds() * 1e6 / rest
-		m.stop()
-	}
-}
-
-// processor is the time that this process has had of the processors.
-func processor() time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-func (w *world) drainCopy(ctx context.Context, in string, batch int) (*meter, error) {
-	return w.drainLoop(ctx, in, "", batch)
-}
-
-func (w *world) drainCount(ctx context.Context, in string, batch int) (*meter, error) {
-	return w.drainLoop(ctx, in, w.name("changelog"), batch)
-}
-
-func (w *world) drainLoop(ctx context.Context, in, changelog string, batch int) (*meter, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	l := loop{w: w, in: in, out: w.name("out"), group: w.name("group"), changelog: changelog, batch: batch}
-	topics := []string{l.out}
-	if changelog != "" {
-		topics = append(topics, changelog)
-	}
-	if err := w.fresh(ctx, topics...); err != nil {
-		return nil, err
-	}
-	m := &meter{want: w.records, stop: stop}
-	l.seen = m.add
-	if err := l.run(ctx); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-func (w *world) drainRuntime(ctx context.Context, in string, batch int) (*meter, error) {
-	outer := ctx
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	name, out := w.name("count"), w.name("out")
-	if err := w.fresh(ctx, out, "jml."+name+".state.v1", "jml."+name+".tick.v1", string(event.DeadLetters)); err != nil {
-		return nil, err
-	}
-	m := &meter{want: w.records, stop: stop}
-	err := w.profiled(func() error {
-		return stream.Run(ctx, counting(name, in, out, func() { m.add(1) }), stream.Options{Seeds: []string{w.broker}, Codec: rawCodec{}, MaxBatch: batch})
+		return w.drainOnce(ctx, r, in, results[r])
 	})
+	return []*table{drainTable(rivals, results)}, errors.Join(err, w.drop(in))
+}
+
+// drainTable has the rivals of which something is known, each beside the bare loop above it.
+func drainTable(rivals []*rival, results map[*rival]*drained) *table {
+	t := newTable("draining", "records/s", "of the bare loop's", "CPU us/record", "of the bare loop's")
+	var bare *drained
+	for _, r := range rivals {
+		d := results[r]
+		if d == nil || len(d.costs) == 0 {
+			continue
+		}
+		if bare == nil || strings.HasPrefix(r.name, "bare") {
+			bare = d
+		}
+		speed, cost := median(d.speeds), median(d.costs)
+		t.row(r.name, fmt.Sprintf("%.0f", speed), fmt.Sprintf("%.0f %%", 100*speed/median(bare.speeds)),
+			fmt.Sprintf("%.1f", cost), fmt.Sprintf("%.0f %%", 100*cost/median(bare.costs)))
+	}
+	return t
+}
+
+// drained is what the runs of a rival gave.
+type drained struct {
+	speeds []float64 // records a second
+	costs  []float64 // microseconds of the processor a record
+}
+
+// bestDrain looks for the commit interval at which Kafka Streams drains fastest. The first run only warms it up.
+func (w *world) bestDrain(ctx context.Context, in string) (best *rival, err error) {
+	top := 0.0
+	for i, interval := range []string{"100", "100", "50", "200", "400"} {
+		r := w.java.streams("Kafka Streams, commit "+interval+" ms", append(forSpeed, "commit.interval.ms="+interval)...)
+		var d drained
+		if err := w.drainOnce(ctx, r, in, &d); err != nil {
+			return nil, err
+		}
+		if i > 0 && d.speeds[0] > top {
+			best, top = r, d.speeds[0]
+		}
+	}
+	return best, nil
+}
+
+// forSpeed is how Kafka Streams drains fastest here.
+var forSpeed = []string{"consumer.max.poll.records=5000", "buffered.records.per.partition=10000", "producer.batch.size=262144", "producer.linger.ms=5",
+	"statestore.cache.max.bytes=67108864"}
+
+// drainOnce runs a rival over the backlog, and measures between about a fifth and nine tenths of it: from one commit to
+// another, without its start and without the wait for a last transaction that is not full.
+func (w *world) drainOnce(ctx context.Context, r *rival, in string, d *drained) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("%s has not drained %d records in a minute", r.name, w.records))
+	defer cancel()
+	if w.profile != "" && strings.HasPrefix(r.name, "runtime") {
+		stop, err := profiled(w.profile + "." + strings.Map(letters, r.name))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
+	j, stop, ended, err := w.start(ctx, r, in)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return w.admin(func(adm *kadm.Client) error {
+		first, from, spent, err := w.reached(ctx, adm, r, j, ended, w.records/5)
+		if err != nil {
+			return err
+		}
+		last, to, allSpent, err := w.reached(ctx, adm, r, j, ended, w.records*9/10)
+		if err != nil {
+			return err
+		}
+		n := float64(last - first)
+		d.speeds = append(d.speeds, n/to.Sub(from).Seconds())
+		d.costs = append(d.costs, float64((allSpent-spent).Microseconds())/n)
+		return nil
+	})
+}
+
+// reached waits until the group of a job has committed that many records.
+func (w *world) reached(ctx context.Context, adm *kadm.Client, r *rival, j job, ended <-chan struct{}, want int) (have int64, at time.Time, spent time.Duration, err error) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		offsets, err := adm.FetchOffsets(ctx, j.id)
+		if ctx.Err() != nil {
+			return 0, at, 0, context.Cause(ctx)
+		}
+		have = 0
+		if err == nil { // the group may not be there yet
+			offsets.Each(func(o kadm.OffsetResponse) {
+				if o.Topic == j.in && o.At > 0 {
+					have += o.At
+				}
+			})
+		}
+		if have >= int64(want) {
+			at := time.Now()
+			spent, err := r.spent()
+			return have, at, spent, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ended:
+			return 0, at, 0, errors.New(r.name + " has ended before its time")
+		case <-ctx.Done():
+			return 0, at, 0, context.Cause(ctx)
+		}
+	}
+}
+
+func profiled(path string) (stop func() error, err error) {
+	file, err := os.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	if outer.Err() != nil {
-		return nil, errors.New("interrupted")
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
-	return m, nil
+	return func() error { pprof.StopCPUProfile(); return file.Close() }, nil
+}
+
+// letters maps what does not belong into a file's name.
+func letters(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+		return r
+	}
+	return '-'
 }

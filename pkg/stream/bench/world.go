@@ -1,98 +1,128 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/kafkatest"
 	"joinery.internal/pkg/stream"
 )
 
-// world is a broker and the topics that the runs make in it, each with a number of its own.
+// world is one broker, and the topics that the runs make in it, each with a number of its own.
 type world struct {
 	settings
-	broker string
-	run    int64
-	topics atomic.Int64
+	about string
+	addr  string
+	close func() error
+	java  *java // nil: without Kafka Streams
+	run   int64
+	names atomic.Int64
 }
 
-// rawCodec takes bytes as they are: the codec is not what is measured.
-type rawCodec struct{}
-
-func (rawCodec) AppendEncode(dst []byte, _ string, v any) ([]byte, error) {
-	if dst == nil {
-		return v.([]byte), nil // as the bare loop does
+// openWorld starts a broker of that kind, or takes the one at an address.
+func openWorld(ctx context.Context, s settings, kind, dir string) (*world, error) {
+	w := &world{settings: s, about: "Broker at " + kind, addr: kind, close: func() error { return nil }, run: time.Now().UnixMilli()}
+	extra := map[string]string{}
+	switch kind {
+	case "embedded":
+		cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+		if err != nil {
+			return nil, fmt.Errorf("start the embedded broker: %w", err)
+		}
+		w.about, w.addr, w.close = "Embedded broker, in this process", cluster.ListenAddrs()[0], func() error { cluster.Close(); return nil }
+		return w, nil
+	case "tuned":
+		extra["add.partitions.to.txn.retry.backoff.ms"] = "1"
+		w.about = "Apache Kafka " + kafkatest.Version + ", tuned (add.partitions.to.txn.retry.backoff.ms=1)"
+	case "stock":
+		w.about = "Apache Kafka " + kafkatest.Version + ", stock"
+	default:
+		if !strings.Contains(kind, ":") {
+			return nil, fmt.Errorf("there is embedded, stock, tuned and host:port")
+		}
+		return w, nil
 	}
-	return append(dst, v.([]byte)...), nil
+	// Unlike a test's, this broker is to be quick when it is warm: with both compilers, and room on its heap.
+	jvm := []string{"-XX:TieredStopAtLevel=4", "-Xms1g", "-Xmx1g"}
+	var err error
+	w.addr, w.close, err = kafkatest.Open(ctx, filepath.Join(dir, kind), kafkatest.Options{Extra: extra, JVM: jvm})
+	return w, err
 }
 
-func (rawCodec) Decode(b []byte, _ string, v any) error { *v.(*[]byte) = b; return nil }
-func (rawCodec) Class(error) string                     { return "" }
+func (w *world) name(kind string) string { return fmt.Sprintf("%s-%d-%d", kind, w.run, w.names.Add(1)) }
 
-// fresh names topics that do not exist yet and makes them; those of a topology's own are compacted.
-func (w *world) fresh(ctx context.Context, topics ...string) error {
+func (w *world) client(opts ...kgo.Opt) (*kgo.Client, error) {
+	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(w.addr), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)...)
+}
+
+// admin calls f with an administrative client.
+func (w *world) admin(f func(*kadm.Client) error) error {
 	cl, err := w.client()
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	compact := "compact"
-	for _, topic := range topics {
-		config := map[string]*string{}
-		if bytes.HasPrefix([]byte(topic), []byte("jml.")) {
-			config["cleanup.policy"] = &compact
+	return f(kadm.NewClient(cl))
+}
+
+// fresh makes topics; those of a state are compacted.
+func (w *world) fresh(ctx context.Context, topics ...string) error {
+	return w.admin(func(adm *kadm.Client) error {
+		compact := "compact"
+		for _, topic := range topics {
+			config := map[string]*string{}
+			if strings.HasPrefix(topic, "jml.") || strings.HasSuffix(topic, "-changelog") {
+				config["cleanup.policy"] = &compact
+			}
+			if _, err := adm.CreateTopic(ctx, partitions, 1, config, topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+				return fmt.Errorf("create %s: %w", topic, err)
+			}
 		}
-		if r, err := kadm.NewClient(cl).CreateTopic(ctx, w.partitions, 1, config, topic); err != nil && r.Err == nil {
-			return fmt.Errorf("create %s: %w", topic, err)
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
-func (w *world) name(kind string) string {
-	return fmt.Sprintf("%s-%d-%d", kind, w.run, w.topics.Add(1))
+// drop removes topics that a run has made, also when the time is up.
+func (w *world) drop(topics ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return w.admin(func(adm *kadm.Client) error {
+		_, err := adm.DeleteTopics(ctx, topics...)
+		return err
+	})
 }
 
-func (w *world) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(w.broker), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)...)
-}
-
-// fill produces n records over so many keys, with values of that size.
-func (w *world) fill(ctx context.Context, topic string, n, keys, size int) error {
-	cl, err := w.client(kgo.MaxBufferedRecords(n+1), kgo.ProducerLinger(5*time.Millisecond))
+// fill produces n records over so many keys, with values of that size. The keys begin with prefix.
+func (w *world) fill(ctx context.Context, topic, prefix string, n, keys, size int) error {
+	cl, err := w.client(kgo.MaxBufferedRecords(50_000), kgo.ProducerLinger(5*time.Millisecond), kgo.DefaultProduceTopic(topic))
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
 	values := texts(size)
-	var fault atomic.Pointer[error]
+	var first kgo.FirstErrPromise
 	for i := range n {
-		key := fmt.Sprintf("person-%07d", i%keys)
-		cl.Produce(ctx, &kgo.Record{Topic: topic, Key: []byte(key), Value: values[i%len(values)], Partition: stream.Partition(key, w.partitions)}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				fault.Store(&err)
-			}
-		})
+		key := fmt.Sprintf("%sperson-%07d", prefix, i%keys)
+		cl.Produce(ctx, &kgo.Record{Key: []byte(key), Value: values[i%len(values)], Partition: stream.Partition(key, partitions)}, first.Promise())
 	}
-	if err := cl.Flush(ctx); err != nil {
-		return err
-	}
-	if err := fault.Load(); err != nil {
-		return fmt.Errorf("produce: %w", *err)
+	if err := first.Err(); err != nil {
+		return fmt.Errorf("fill %s: %w", topic, err)
 	}
 	return nil
 }
 
-// texts gives values that compress about as well as records do.
+// texts gives values that compress about as well as ids and hashes do.
 func texts(size int) [][]byte {
 	rng := rand.New(rand.NewPCG(1, 2))
 	all := make([][]byte, 1000)
@@ -103,79 +133,4 @@ func texts(size int) [][]byte {
 		}
 	}
 	return all
-}
-
-// counting is the stateful job: it counts per key and passes the value on.
-func counting(name, in, out string, seen func()) stream.Topology {
-	counts := stream.NewTable[int]("count")
-	return stream.Topology{
-		Name:    name,
-		Outputs: []stream.Output{{Topic: event.Topic(out)}},
-		Inputs: []stream.Input{{Topic: event.Topic(in), Handle: func(tx *stream.Tx, r stream.Record) error {
-			n, _ := counts.Get(tx, r.Key)
-			counts.Put(tx, r.Key, n+1)
-			tx.Emit(event.Topic(out), r.Key, r.Value)
-			seen()
-			return nil
-		}}},
-	}
-}
-
-// loop is the same consume-transform-produce loop on the bare client. With state it also counts per key and writes a
-// changelog record for each key of a transaction; without it only copies.
-type loop struct {
-	w              *world
-	in, out, group string
-	changelog      string // empty: no state
-	batch          int
-	seen           func(int) // called with the records of each poll
-}
-
-func (l loop) run(ctx context.Context) error {
-	s, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(l.w.broker), kgo.ConsumerGroup(l.group), kgo.ConsumeTopics(l.in), kgo.TransactionalID(l.group),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.BlockRebalanceOnPoll(), kgo.Balancers(kgo.RangeBalancer()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
-	if err != nil {
-		return err
-	}
-	defer s.CloseAllowingRebalance()
-	counts := map[string]int64{}
-	for {
-		fetches := s.PollRecords(ctx, l.batch)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err := fetches.Err(); err != nil {
-			return err
-		}
-		l.seen(fetches.NumRecords())
-		if err := s.Begin(); err != nil {
-			return err
-		}
-		var first kgo.FirstErrPromise
-		dirty := map[string]int32{}
-		fetches.EachRecord(func(r *kgo.Record) {
-			s.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: l.out, Key: r.Key, Value: r.Value, Partition: r.Partition}, first.Promise())
-			if l.changelog != "" {
-				counts[string(r.Key)]++
-				dirty[string(r.Key)] = r.Partition
-			}
-		})
-		for key, p := range dirty {
-			s.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: l.changelog, Key: []byte(key), Value: binary.BigEndian.AppendUint64(nil, uint64(counts[key])), Partition: p}, first.Promise())
-		}
-		if err := first.Err(); err != nil {
-			return err
-		}
-		_, err := s.End(context.WithoutCancel(ctx), kgo.TryCommit)
-		s.AllowRebalance()
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func median[T int | float64 | time.Duration](all []T) T {
-	all = slices.Sorted(slices.Values(all))
-	return all[len(all)/2]
 }
