@@ -37,6 +37,7 @@ type Account struct {
 // Owner is who answers for a role or a target.
 type Owner struct {
 	EmployeeNumber Text `key:"employee_number" is:"required"`
+	Secondary      Text `key:"secondary" doc:"employee number of who answers once the owner has left; absent: the owner's manager"`
 }
 
 // The states an account can be in.

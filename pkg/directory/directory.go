@@ -186,16 +186,35 @@ func (d *Directory) ByEmail(email string) (event.IdentityID, bool) {
 	return d.named(d.byEmail, strings.ToLower(email))
 }
 
-// ManagerOf finds a person's manager, if the manager is known and has not left.
+// highest bounds how far ManagerOf looks up: people who manage each other in a circle are a fault of their records.
+const highest = 16
+
+// ManagerOf finds the next one above a person who is known and has not left: in the place of a manager who left, that
+// one's manager.
 func (d *Directory) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	e, ok := d.entries[id]
-	if !ok || e.Manager == "" {
-		return "", false
+	at := id
+	for range highest {
+		number := d.entries[at].Manager
+		above, known := d.named(d.byNumber, number)
+		if number == "" || !known || above == id {
+			break
+		}
+		if d.entries[above].Status != event.StatusEnded {
+			return above, true
+		}
+		at = above
 	}
-	manager, ok := d.named(d.byNumber, e.Manager)
-	return manager, ok && d.entries[manager].Status != event.StatusEnded
+	return "", false
+}
+
+// Present says whether a person is known and has not left.
+func (d *Directory) Present(id event.IdentityID) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	e, known := d.entries[id]
+	return known && e.Status != event.StatusEnded
 }
 
 // MembersOf lists who holds a role now, sorted.

@@ -8,6 +8,21 @@ import (
 	"joinery.internal/pkg/event"
 )
 
+func TestInThePlaceOfAManagerWhoLeftIsThatOnesManager(t *testing.T) {
+	t.Parallel()
+	d := directory.New()
+	d.Put(event.DirectoryEntry{IdentityID: "p-top", EmployeeNumber: "0", Status: event.StatusActive})
+	d.Put(event.DirectoryEntry{IdentityID: "p-boss", EmployeeNumber: "1", Manager: "0", Status: event.StatusEnded})
+	d.Put(event.DirectoryEntry{IdentityID: "p-ann", EmployeeNumber: "2", Manager: "1", Status: event.StatusActive})
+	if id, ok := d.ManagerOf("p-ann"); !ok || id != "p-top" {
+		t.Errorf("manager is %q, %v", id, ok)
+	}
+	d.Put(event.DirectoryEntry{IdentityID: "p-top", EmployeeNumber: "0", Manager: "1", Status: event.StatusEnded})
+	if id, ok := d.ManagerOf("p-ann"); ok {
+		t.Errorf("two who left and manage each other give %q", id)
+	}
+}
+
 func TestAManagerWhoLeftIsNobodysManager(t *testing.T) {
 	t.Parallel()
 	d := directory.New()

@@ -2,6 +2,9 @@ package event
 
 import "time"
 
+// Anybody among approvers is whoever is not excluded.
+const Anybody IdentityID = "*"
+
 // ApprovalStage is one step of an approval process with its approvers worked out.
 type ApprovalStage struct {
 	Name            string       `avro:"name"`
@@ -12,7 +15,6 @@ type ApprovalStage struct {
 	EscalateAfterMS int64        `avro:"escalate_after_ms"` // 0: never
 	DenyAfterMS     int64        `avro:"deny_after_ms"`     // 0: never
 	Exclude         []string     `avro:"exclude"`           // requester, beneficiary, previous
-	Anyone          bool         `avro:"anyone"`            // whoever is not excluded may decide
 }
 
 // ApprovalRequest asks for a decision on one access request: the value of jml.approval.request.v1. Said again with

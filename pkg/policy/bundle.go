@@ -25,6 +25,7 @@ type Bundle struct {
 	separations []config.Separation
 	guards      []config.Guard
 	tests       []test
+	owned       map[string][]Owned // by employee number
 }
 
 type objectTypes struct{ person, event, account *objectType }

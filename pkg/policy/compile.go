@@ -58,6 +58,7 @@ func Compile(cfg *config.Config) (*Bundle, error) {
 	if err := c.faults.Err(); err != nil {
 		return nil, err
 	}
+	c.bundle.settleOwners()
 	return c.bundle, nil
 }
 

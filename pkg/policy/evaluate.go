@@ -37,7 +37,8 @@ type EventInfo struct {
 
 // Directory answers questions about other people. Its answers must not change during a call.
 type Directory interface {
-	ManagerOf(event.IdentityID) (event.IdentityID, bool)
+	ManagerOf(event.IdentityID) (event.IdentityID, bool) // the next one above who has not left
+	Present(event.IdentityID) bool                       // known, and has not left
 	MembersOf(role string) []event.IdentityID
 	ByEmployeeNumber(string) (event.IdentityID, bool)
 }
@@ -46,6 +47,7 @@ type Directory interface {
 type nobody struct{}
 
 func (nobody) ManagerOf(event.IdentityID) (event.IdentityID, bool) { return "", false }
+func (nobody) Present(event.IdentityID) bool                       { return false }
 func (nobody) MembersOf(string) []event.IdentityID                 { return nil }
 func (nobody) ByEmployeeNumber(string) (event.IdentityID, bool)    { return "", false }
 

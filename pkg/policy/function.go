@@ -61,11 +61,11 @@ func (a *activation) lookup(function, arg string) ref.Val {
 		}
 		ids = a.dir.MembersOf(arg)
 	case fnOwnersOf:
-		number, ok := a.bundle.ownerOf(arg)
+		owner, ok := a.bundle.ownerOf(arg)
 		if !ok {
 			return types.NewErr("ownersOf: there is no %q; write role:NAME or target:NAME", arg)
 		}
-		if id, ok := a.dir.ByEmployeeNumber(number); ok && number != "" {
+		if id, ok := owner.present(a.dir); ok {
 			ids = append(ids, id)
 		}
 	}
@@ -83,25 +83,24 @@ func (a *activation) managers(id event.IdentityID) []event.IdentityID {
 	return nil
 }
 
-// ownerOf returns the employee number of the owner of `role:x` or `target:y`, empty if it has none, and whether
-// there is such a thing.
-func (b *Bundle) ownerOf(what string) (string, bool) {
+// ownerOf returns the owner of `role:x` or `target:y`, the zero Owner if it has none, and whether there is such a thing.
+func (b *Bundle) ownerOf(what string) (Owner, bool) {
 	kind, name, _ := strings.Cut(what, ":")
 	switch kind {
 	case "role":
 		r, ok := b.roles[name]
 		if !ok {
-			return "", false
+			return Owner{}, false
 		}
-		return r.info.Owner, true
+		return owner(r.spec.Owner), true
 	case "target":
 		t, ok := b.cfg.Target(name)
-		if !ok || t.Owner == nil {
-			return "", ok
+		if !ok {
+			return Owner{}, false
 		}
-		return t.Owner.EmployeeNumber.Value, true
+		return owner(t.Owner), true
 	}
-	return "", false
+	return Owner{}, false
 }
 
 // ResolveFunction binds the functions that look at other people.

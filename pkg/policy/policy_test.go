@@ -64,12 +64,14 @@ type directory struct {
 	managers map[event.IdentityID]event.IdentityID
 	members  map[string][]event.IdentityID
 	numbers  map[string]event.IdentityID
+	left     map[event.IdentityID]bool
 }
 
 func (d directory) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
 	m, ok := d.managers[id]
 	return m, ok
 }
+func (d directory) Present(id event.IdentityID) bool         { return !d.left[id] }
 func (d directory) MembersOf(role string) []event.IdentityID { return d.members[role] }
 func (d directory) ByEmployeeNumber(n string) (event.IdentityID, bool) {
 	id, ok := d.numbers[n]

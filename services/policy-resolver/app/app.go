@@ -58,7 +58,7 @@ func Run(ctx context.Context, env service.Env) error {
 
 // Topology is the service's processing.
 func Topology(policies Policies, dir policy.Directory) stream.Topology {
-	r := &resolver{policies: policies, dir: dir}
+	r := &resolver{policies: policies, dir: dir, looked: map[int32]event.IdentityID{}}
 	return stream.Topology{
 		Name: Name,
 		Inputs: []stream.Input{
@@ -70,8 +70,9 @@ func Topology(policies Policies, dir policy.Directory) stream.Topology {
 		},
 		Outputs: []stream.Output{
 			{Topic: event.AccessEvents}, {Topic: event.AccessDesired}, {Topic: event.AccessMembers},
-			{Topic: event.CaseEvents}, {Topic: event.ApprovalRequests},
+			{Topic: event.CaseEvents}, {Topic: event.ApprovalRequests}, {Topic: event.UrgentFacts},
 		},
 		Timer: r.timer,
+		Idle:  r.revisit,
 	}
 }

@@ -24,6 +24,7 @@ type stage struct {
 	*streamtest.Harness
 	t    *testing.T
 	view *compiled.View
+	dir  *directory.Directory
 }
 
 func newStage(t *testing.T) *stage {
@@ -32,7 +33,7 @@ func newStage(t *testing.T) *stage {
 	dir.Put(event.DirectoryEntry{IdentityID: "ada", EmployeeNumber: "12", Manager: "8"})
 	dir.Put(event.DirectoryEntry{IdentityID: "max", EmployeeNumber: "8"})
 	dir.Put(event.DirectoryEntry{IdentityID: "lea", EmployeeNumber: "7"})
-	return &stage{streamtest.New(t, app.Topology(view, dir), start), t, view}
+	return &stage{streamtest.New(t, app.Topology(view, dir), start), t, view, dir}
 }
 
 // published makes a policy of the core's tests known; it is not in force yet.
@@ -58,7 +59,7 @@ func hired(id event.IdentityID, department string) *event.IdentityEvent {
 	return &event.IdentityEvent{
 		Meta: event.Meta{EventID: event.EventID("hire-" + id), Kind: event.Hire, IdentityID: id, Source: "hr", EffectiveAt: start, KnownAt: start, OccurredAt: start},
 		Person: &event.Person{ID: id, Status: event.StatusActive, Start: start,
-			Profile: event.Profile{EmployeeNumber: "12", GivenName: "Ada", FamilyName: "Novak", Department: department, WorkerType: "employee"}},
+			Profile: event.Profile{EmployeeNumber: "12", GivenName: "Ada", FamilyName: "Novak", Department: department, WorkerType: "employee", Manager: "8"}},
 	}
 }
 
@@ -250,4 +251,51 @@ func TestRecordsThatCanNeverBeHandledGoToTheDeadLetters(t *testing.T) {
 		classes = append(classes, d.Reason)
 	}
 	want(t, classes, []string{"invalid", "key", "invalid", "framing"})
+}
+
+func TestWhatWaitsForApprovalMovesOnWhenTheApproverLeaves(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.activate("corp")
+	s.dir.Put(event.DirectoryEntry{IdentityID: "max", EmployeeNumber: "8", Manager: "9"})
+	s.dir.Put(event.DirectoryEntry{IdentityID: "eva", EmployeeNumber: "9"})
+	s.Feed(event.IdentityEvents, "ada", hired("ada", "Finance"))
+	s.Feed(event.AccessRequests, "ada", &event.AccessRequest{ID: "rq-1", Kind: event.RequestGrant, IdentityID: "ada", Role: "approver", Requester: "kim", RequestedAt: start})
+	if asked := streamtest.Out[event.ApprovalRequest](s.Harness, event.ApprovalRequests); len(asked) != 1 || asked[0].Stages[0].Approvers[0] != "max" {
+		t.Fatalf("asked: %+v", asked)
+	}
+	s.Advance(2 * time.Second)
+	if again := streamtest.Out[event.ApprovalRequest](s.Harness, event.ApprovalRequests); len(again) != 0 {
+		t.Fatalf("nobody has left, and yet: %+v", again)
+	}
+	s.Restart()
+	s.dir.Put(event.DirectoryEntry{IdentityID: "max", EmployeeNumber: "8", Manager: "9", Status: event.StatusEnded})
+	s.Advance(2 * time.Second)
+	moved := streamtest.Out[event.ApprovalRequest](s.Harness, event.ApprovalRequests)
+	if len(moved) != 1 || moved[0].RequestID != "rq-1" || moved[0].Stages[0].Approvers[0] != "eva" {
+		t.Fatalf("moved on: %+v", moved)
+	}
+}
+
+func TestAnEmergencyAskedForAndItsLiftBecomeFactsOfThePerson(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.activate("corp")
+	s.Feed(event.IdentityEvents, "ada", hired("ada", "Finance"))
+	s.Feed(event.AccessRequests, "ada", &event.AccessRequest{ID: "rq-1", Kind: event.RequestEmergency, IdentityID: "ada", Requester: "max", Reason: "stolen laptop", RequestedAt: start})
+	facts := streamtest.Out[event.Fact](s.Harness, event.UrgentFacts)
+	if len(facts) != 1 || facts[0].Record.Kind != event.Emergency || facts[0].IdentityID != "ada" || facts[0].Record.Reason != "stolen laptop" {
+		t.Fatalf("facts: %+v", facts)
+	}
+	shut := hired("ada", "Finance")
+	shut.Kind, shut.EventID, shut.Person.Emergency = event.EmergencyTermination, "e-2", true
+	s.Feed(event.IdentityEvents, "ada", shut)
+	s.Feed(event.AccessRequests, "ada", &event.AccessRequest{ID: "rq-2", Kind: event.RequestLift, IdentityID: "ada", Requester: "max", Reason: "found", RequestedAt: start})
+	if facts := streamtest.Out[event.Fact](s.Harness, event.UrgentFacts); len(facts) != 0 {
+		t.Fatalf("one person alone has lifted it: %+v", facts)
+	}
+	s.Feed(event.ApprovalEvents, "ada", &event.ApprovalEvent{Meta: event.Meta{EventID: "g", Kind: event.ApprovalGranted, IdentityID: "ada", OccurredAt: start}, RequestID: "rq-2"})
+	if facts := streamtest.Out[event.Fact](s.Harness, event.UrgentFacts); len(facts) != 1 || facts[0].Record.Kind != event.EmergencyLift {
+		t.Fatalf("facts: %+v", facts)
+	}
 }

@@ -15,6 +15,7 @@ import (
 type resolver struct {
 	policies Policies
 	dir      policy.Directory
+	looked   map[int32]event.IdentityID // by partition: where revisit goes on
 }
 
 // decision is what a record asks of the core.
@@ -57,7 +58,8 @@ func (r *resolver) read(tx *stream.Tx, rec stream.Record) (event.IdentityID, dec
 			if string(q.IdentityID) != rec.Key { // another partition would have to decide
 				return q.IdentityID, nil, stream.Poison("key", fmt.Errorf("request %s is keyed %q: the key must be its identity_id", q.ID, rec.Key))
 			}
-			if q.ID == "" || q.Role == "" {
+			ofRole := q.Kind != event.RequestEmergency && q.Kind != event.RequestLift
+			if q.ID == "" || ofRole && q.Role == "" {
 				return q.IdentityID, nil, stream.Poison("invalid", errors.New("an access request needs an id and a role"))
 			}
 			return q.IdentityID, func(w access.Work) access.Decision { return w.Asked(q) }, nil
@@ -86,9 +88,13 @@ func read[T any](tx *stream.Tx, rec stream.Record, means func(T) (event.Identity
 
 // decide makes one decision about one person and stages what follows.
 func (r *resolver) decide(tx *stream.Tx, bundle *policy.Bundle, cause string, id event.IdentityID, decide decision) {
+	state, _ := people.Get(tx, string(id))
+	r.stage(tx, id, state.Asking(), decide(access.Work{State: state, ID: id, Bundle: bundle, Dir: r.dir, Cause: cause, Now: tx.Now()}))
+}
+
+// stage stages what follows from a decision; asking says whether something of that person waited before.
+func (r *resolver) stage(tx *stream.Tx, id event.IdentityID, asking bool, d access.Decision) {
 	key := string(id)
-	state, _ := people.Get(tx, key)
-	d := decide(access.Work{State: state, ID: id, Bundle: bundle, Dir: r.dir, Cause: cause, Now: tx.Now()})
 	for _, e := range d.Events {
 		switch e := e.(type) {
 		case *event.CaseEvent:
@@ -100,6 +106,9 @@ func (r *resolver) decide(tx *stream.Tx, bundle *policy.Bundle, cause string, id
 	for _, q := range d.Approvals {
 		tx.Emit(event.ApprovalRequests, key, q)
 	}
+	for _, f := range d.Facts {
+		tx.Emit(event.UrgentFacts, key, f)
+	}
 	for _, want := range d.Desired {
 		tx.Emit(event.AccessDesired, key+"|"+want.Target, want)
 	}
@@ -108,6 +117,9 @@ func (r *resolver) decide(tx *stream.Tx, bundle *policy.Bundle, cause string, id
 	}
 	if d.State.Person != nil || len(d.State.Asked) > 0 {
 		people.Put(tx, key, d.State)
+	}
+	if after := d.State.Asking(); after != asking {
+		r.noteOpen(tx, id, after)
 	}
 	if d.WakeAt.IsZero() {
 		tx.ClearTimer(timerPerson + key)

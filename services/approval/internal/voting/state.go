@@ -86,6 +86,18 @@ func (s State) eligible() []event.IdentityID {
 	return out
 }
 
+// mayDecide says whether the open stage is for this person to decide, whether they have voted or not.
+func (s State) mayDecide(id event.IdentityID) bool {
+	named := s.eligible()
+	return s.barred(id) == "" && (slices.Contains(named, id) || slices.Contains(named, event.Anybody))
+}
+
+// enough says whether those who may decide the open stage can reach its quorum.
+func (s State) enough() bool {
+	named := s.eligible()
+	return len(named) >= s.quorum() || slices.Contains(named, event.Anybody)
+}
+
 func (s State) voted(id event.IdentityID) bool { return slices.Contains(s.Votes, Vote{s.Stage, id}) }
 
 // asked are those whose decision is still wanted.

@@ -24,6 +24,7 @@ import (
 //	delegate PERSON to=PERSON
 //	applaud PERSON                 an act of no known kind
 //	again                          the same request once more
+//	reassign                       says who decides from now on, by the stages given before
 //	withdraw
 //	wait DURATION                  moves the clock through all timers due
 func TestTranscripts(t *testing.T) {
@@ -85,6 +86,10 @@ func (r *room) run(words []string) {
 		r.stages = nil
 	case "again":
 		r.show(r.work().Requested(r.request(args)))
+	case "reassign":
+		q := r.request(args)
+		q.RequestID, r.stages = fmt.Sprintf("rq-%d", r.asked), nil
+		r.show(r.work().Requested(q))
 	case "withdraw":
 		r.show(r.work().Requested(event.ApprovalRequest{RequestID: fmt.Sprintf("rq-%d", r.asked), IdentityID: "ada", Cancelled: true}))
 	case "approve", "deny", "delegate", "applaud":

@@ -17,6 +17,7 @@ const (
 	reasonFallback   = "fallback" // none of the approvers may decide
 	reasonEscalated  = "escalated"
 	reasonDelegated  = "delegated"
+	reasonDirectory  = "directory" // who may decide has changed
 	reasonDenied     = "denied"
 	reasonNoApprover = "no_approver"
 	reasonTimeout    = "timeout"
@@ -62,13 +63,45 @@ func (w Work) Requested(q event.ApprovalRequest) Decision {
 	switch {
 	case q.Cancelled && w.State.known() && w.State.Closed == "":
 		w.close(event.ApprovalExpired, Withdrawn, reasonWithdrawn, "The request was withdrawn; nobody decided.")
-	case q.Cancelled || w.State.known():
+	case q.Cancelled || w.State.Closed != "":
+	case w.State.known():
+		w.reassign(q.Stages)
 	default:
 		w.State = State{Request: q}
 		w.emit(event.ApprovalRequested, event.Meta{Actor: string(q.Requester), Outcome: "open", Message: q.Reason})
 		w.openFirst()
 	}
 	return w.decide()
+}
+
+// reassign takes over who decides from now on: the directory has changed. What was decided stands. Where nobody is left
+// to ask, the stage waits for its end: somebody may come.
+func (w *Work) reassign(stages []event.ApprovalStage) {
+	s := &w.State
+	if len(stages) != len(s.Request.Stages) {
+		return // the same request, said again
+	}
+	before := s.asked()
+	s.Request.Stages = slices.Clone(stages)
+	s.widen()
+	if !s.enough() && s.dueAt().IsZero() {
+		w.close(event.ApprovalRefused, Refused, reasonNoApprover, "Nobody is left who may decide.")
+		return
+	}
+	if now := s.asked(); !slices.Equal(now, before) {
+		w.emit(event.ApprovalReassigned, event.Meta{Outcome: "open", Reason: reasonDirectory, Message: "Who decides has changed."})
+	}
+}
+
+// widen asks those to fall back on too where the approvers are too few, then those it would escalate to.
+func (s *State) widen() (reason string) {
+	if !s.enough() {
+		s.Fallback, reason = true, reasonFallback
+	}
+	if !s.enough() {
+		s.Escalated, reason = true, reasonEscalated
+	}
+	return reason
 }
 
 // openFirst opens the first stage. A request without stages is one that nobody could say no to: refused.
@@ -89,15 +122,9 @@ func (w *Work) openStage(i int) {
 		return
 	}
 	s.Stage, s.Opened, s.Added, s.Escalated, s.Fallback = i, w.Now, nil, false, false
-	reason := ""
-	if len(s.eligible()) < s.quorum() {
-		s.Fallback, reason = true, reasonFallback
-	}
-	if len(s.eligible()) < s.quorum() {
-		s.Escalated, reason = true, reasonEscalated
-	}
-	if n := len(s.eligible()); n < s.quorum() {
-		w.close(event.ApprovalRefused, Refused, reasonNoApprover, fmt.Sprintf("Stage %s needs %d to approve, and %d may.", s.stage().Name, s.quorum(), n))
+	reason := s.widen()
+	if !s.enough() {
+		w.close(event.ApprovalRefused, Refused, reasonNoApprover, fmt.Sprintf("Stage %s needs %d to approve, and %d may.", s.stage().Name, s.quorum(), len(s.eligible())))
 		return
 	}
 	w.emit(event.ApprovalStageOpened, event.Meta{Outcome: "open", Reason: reason})
@@ -106,6 +133,10 @@ func (w *Work) openStage(i int) {
 func (w *Work) grant() {
 	s := &w.State
 	q := s.Request
+	if q.Role == "" { // a task, or the lift of an emergency: nothing to prove
+		w.close(event.ApprovalGranted, Granted, "", "")
+		return
+	}
 	proof := event.Approval{RequestID: q.RequestID, Role: q.Role, Entitlements: slices.Sorted(slices.Values(q.Entitlements)), Policy: q.Policy,
 		ExpiresAt: after(w.Now.Truncate(time.Millisecond), q.DurationMS)}
 	proof.Signature = w.Signer.Sign(q.IdentityID, proof)
@@ -118,7 +149,7 @@ func (w *Work) close(kind event.Kind, outcome Outcome, reason, message string) {
 	s := &w.State
 	s.Closed, s.ClosedAt = outcome, w.Now
 	e := w.emit(kind, event.Meta{Outcome: string(outcome), Reason: reason, Message: message})
-	if reason == reasonTimeout {
+	if reason == reasonTimeout && !s.Request.Task {
 		e.Class = "approval_expired"
 	}
 	q := s.Request
@@ -170,7 +201,7 @@ func (w *Work) objection(c event.ApprovalCommand) string {
 		return why
 	}
 	switch {
-	case !slices.Contains(s.eligible(), c.Actor):
+	case !s.mayDecide(c.Actor):
 		return reasonNotAsked
 	case s.voted(c.Actor):
 		return reasonVoted

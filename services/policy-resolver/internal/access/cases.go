@@ -153,6 +153,9 @@ func (w *Work) learn(e event.ProvisionEvent) {
 	a.Applied = max(a.Applied, e.Version)
 	if e.State == event.AccountAbsent {
 		a.Name = ""
+		if a.Retired && w.State.Person != nil { // gone, as it had to be before one is made anew
+			w.level()
+		}
 		return
 	}
 	if e.Account == "" || e.Account == a.Name {

@@ -23,6 +23,8 @@ const (
 	classQuarantined = "quarantined"
 	classConflict    = "sod_conflict"
 	classInvalid     = "invalid"
+	classExpired     = "approval_expired"
+	classOwnership   = "ownership"
 )
 
 func (w *Work) find(key string, f finding) { w.found[key] = f }
@@ -33,20 +35,43 @@ func (w *Work) settleFaults() {
 	standing := s.Faults
 	s.Faults = nil
 	for _, f := range standing {
-		if _, still := w.found[f.Key]; still {
+		if _, still := w.found[f.Key]; still || f.Class == classExpired && w.standing() == present {
 			s.Faults = append(s.Faults, f)
 			continue
 		}
-		w.access(event.AccessEvent{Meta: event.Meta{Kind: event.ExceptionResolved, CaseID: f.Case, Role: f.Role, Target: f.Target, Outcome: "resolved", Reason: f.Class},
-			Exception: event.Exception{ExceptionID: f.ID, Class: f.Class, Resolution: "person", OpenedAt: f.At}})
-		for i := range s.Cases {
-			s.Cases[i].Faults = slices.DeleteFunc(s.Cases[i].Faults, func(key string) bool { return key == f.Key })
-		}
+		w.resolve(f)
 	}
 	for _, key := range slices.Sorted(maps.Keys(w.found)) {
 		w.raise(key, w.found[key])
 	}
 	slices.SortFunc(s.Faults, func(a, b Fault) int { return cmp.Compare(a.Key, b.Key) })
+}
+
+func (w *Work) resolve(f Fault) {
+	w.access(event.AccessEvent{Meta: event.Meta{Kind: event.ExceptionResolved, CaseID: f.Case, Role: f.Role, Target: f.Target, Outcome: "resolved", Reason: f.Class},
+		Exception: event.Exception{ExceptionID: f.ID, Class: f.Class, Resolution: "person", OpenedAt: f.At}})
+	for i := range w.State.Cases {
+		c := &w.State.Cases[i]
+		c.Faults = slices.DeleteFunc(c.Faults, func(key string) bool { return key == f.Key })
+	}
+}
+
+// overdue opens the exception of a request that nobody decided in time. It stands until somebody asks for the role again,
+// or the person leaves.
+func (w *Work) overdue(q Request, message string) {
+	w.raise("approval/"+q.Role, finding{class: classExpired, role: q.Role, message: message})
+	slices.SortFunc(w.State.Faults, func(a, b Fault) int { return cmp.Compare(a.Key, b.Key) })
+}
+
+// answerFaults resolves the exceptions of requests for the role that nobody decided in time.
+func (w *Work) answerFaults(role string) {
+	w.State.Faults = slices.DeleteFunc(w.State.Faults, func(f Fault) bool {
+		if f.Class != classExpired || f.Role != role {
+			return false
+		}
+		w.resolve(f)
+		return true
+	})
 }
 
 func (w *Work) raise(key string, f finding) {

@@ -57,7 +57,7 @@ func (w *Work) levelOne(target string, grants []policy.Grant) {
 		return
 	}
 	d := &event.Desired{IdentityID: w.ID, Target: target, CaseID: w.caseID, State: state, AccountName: cmp.Or(a.Name, a.Wanted),
-		Kinds: w.kinds(target), Policy: w.Bundle.Hash(), EffectiveAt: w.by.effective, KnownAt: w.by.known}
+		Kinds: w.kinds(target), Policy: w.Bundle.Hash(), EffectiveAt: w.by.effective, KnownAt: w.by.known, EndSessions: w.standing() == held}
 	if state != event.AccountAbsent {
 		w.fill(d, grants)
 		if err := w.describe(d, a); err != nil && (state == event.AccountActive || !was.exists()) {
@@ -80,14 +80,24 @@ func (w *Work) levelOne(target string, grants []policy.Grant) {
 // state is what the account should be; empty: nothing is said of it. It notes since when nobody needs the account.
 func (w *Work) state(a *Account, needed bool) event.AccountState {
 	standing := w.standing()
+	absent := event.AccountAbsent
+	if w.State.onLegalHold() { // disable yes, delete no
+		absent, a.Retired = event.AccountDisabled, false
+	}
+	if a.Retired = a.Retired && (a.exists() || a.Applied < a.Version); a.Retired {
+		return absent
+	}
 	if needed && standing == present {
-		s := event.AccountState(w.Bundle.AccountState(a.Target, w.State.Person.Status))
+		status := w.status()
+		s := event.AccountState(w.Bundle.AccountState(a.Target, status))
 		a.Idle = time.Time{}
 		switch {
 		case s == event.AccountAbsent && !a.exists():
 			return ""
-		case s == event.AccountAbsent && w.State.Person.Status == event.StatusPrehire: // there from before: kept
+		case s == event.AccountAbsent && status == event.StatusPrehire: // there from before: kept
 			return event.AccountDisabled
+		case s == event.AccountAbsent:
+			return absent
 		}
 		return s
 	}
@@ -98,15 +108,25 @@ func (w *Work) state(a *Account, needed bool) event.AccountState {
 		return event.AccountDisabled
 	}
 	if standing == gone && w.Bundle.AccountState(a.Target, event.StatusEnded) == config.AccountAbsent {
-		return event.AccountAbsent
+		return absent
 	}
 	if a.Idle.IsZero() {
 		a.Idle, a.Case = w.base(), w.caseID
 	}
 	if !w.at.Before(a.Idle.Add(w.Bundle.DeleteAfter(a.Target))) {
-		return event.AccountAbsent
+		return absent
 	}
 	return event.AccountDisabled
+}
+
+// retire marks accounts that are too old to be used again by who comes back: they go, and others are made.
+func (s *State) retire(l policy.Lifecycle, at time.Time) {
+	for i, a := range s.Accounts {
+		old := !l.ReuseAccounts || at.After(a.Idle.Add(l.RehireWithin))
+		if a.exists() && !a.Idle.IsZero() && old {
+			s.Accounts[i].Retired = true
+		}
+	}
 }
 
 // kinds are the entitlement kinds under management, sorted.
@@ -154,7 +174,7 @@ func entitlement(g policy.Grant) string {
 
 // describe computes the account's name and attributes.
 func (w *Work) describe(d *event.Desired, a Account) error {
-	in := w.input()
+	in := w.input(*w.State.Person)
 	in.AccountName = a.Name
 	account, err := w.Bundle.Account(d.Target, in)
 	if err != nil {
@@ -187,6 +207,9 @@ func (w *Work) publish(d *event.Desired, was, is Account) {
 	w.await(d.Target, d.Version)
 }
 
+// reorganisation are the reason codes by which a source marks the moves of one batch.
+var reorganisation = []string{"reorganisation", "reorganization"}
+
 // lane orders the work in the targets.
 func (w *Work) lane(was, is Account) event.Lane {
 	standing := w.standing()
@@ -198,12 +221,14 @@ func (w *Work) lane(was, is Account) event.Lane {
 		return event.LaneEmergency
 	case leaves:
 		// A rule that cannot be decided must not slow an end down.
-		if urgent, err := w.Bundle.Urgent(w.input()); urgent && err == nil {
+		if urgent, err := w.Bundle.Urgent(w.input(*w.State.Person)); urgent && err == nil {
 			return event.LaneEmergency
 		}
 		return event.LaneLeaver
 	case !was.exists(), w.by.kind == event.Started:
 		return event.LaneJoiner
+	case slices.Contains(reorganisation, w.by.reason): // thousands at once, which nobody waits for
+		return event.LaneBulk
 	}
 	return event.LaneMover
 }

@@ -111,6 +111,10 @@ func (l *life) happen() {
 		p.End = l.now.AddDate(1, 0, 0)
 	}
 	p.Start = l.now.AddDate(0, 0, rapid.IntRange(-5, 10).Draw(l.rt, "start"))
+	if p.Spells = nil; p.Status == event.StatusActive && draw("jobs", "one", "one", "two") == "two" {
+		p.Spells = []event.Spell{{ID: "second", Status: event.Status(draw("second status", "active", "prehire")), Start: l.now.AddDate(0, 0, 5),
+			Profile: event.Profile{Department: draw("second department", "Finance", "Audit"), WorkerType: "employee"}}}
+	}
 	before := l.person
 	l.person = p
 	e := event.IdentityEvent{Person: &p, Before: &before, Meta: event.Meta{Kind: event.Kind(kind), IdentityID: "ada", EffectiveAt: l.now, KnownAt: l.now}}

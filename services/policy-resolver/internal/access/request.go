@@ -38,22 +38,63 @@ func (w Work) Asked(q event.AccessRequest) Decision {
 	info, known := w.Bundle.Role(q.Role)
 	w.access(event.AccessEvent{Meta: event.Meta{Kind: event.AccessRequested, Role: q.Role, Actor: string(q.Requester), Reason: string(q.Kind), Message: q.Reason},
 		RequestID: q.ID, Privilege: info.Privileged})
+	if q.Kind == event.RequestEmergency || q.Kind == event.RequestLift {
+		w.emergency(q)
+		return w.decide()
+	}
 	reason, message := refusedUnknownRole, fmt.Sprintf("There is no role %q.", q.Role)
 	if known {
 		reason, message = w.refusal(q)
 	}
+	plan, waives := w.plan(q, info)
+	if reason == classConflict && waives {
+		reason = ""
+	}
+	w.answerFaults(q.Role)
 	switch {
 	case reason != "":
 		w.refuse(s.caseOf(w.caseID), q.Role, q.ID, reason, message)
 	case q.Kind == event.RequestRevoke:
 		w.giveUp(q)
-	case info.Requestable.Approval != "":
-		w.askApproval(q, info)
+	case plan.Process != "" || waives:
+		w.askApproval(q, plan)
 	default:
 		w.grant(Request{ID: q.ID, Kind: q.Kind, Role: q.Role, Case: w.caseID}, expires(w.Now, duration(q, info)), nil)
 		w.review()
 	}
 	return w.decide()
+}
+
+// plan is how a request is decided: by the process of the role, and where it would break a separation of duties that may
+// be waived, by that of the waiver too, for no longer than that allows.
+func (w *Work) plan(q event.AccessRequest, info policy.RoleInfo) (plan Request, waives bool) {
+	plan = Request{ID: q.ID, Kind: q.Kind, Role: q.Role, Case: w.caseID, Actor: q.Requester}
+	if info.Requestable == nil {
+		return plan, false
+	}
+	plan.Process, plan.Duration = info.Requestable.Approval, duration(q, info).Milliseconds()
+	c, breaks := w.breaks(q.Role)
+	if a, has := w.State.role(q.Role); has && a.Waiver != "" { // longer: to be waived once more
+		c, breaks = w.conflict(a.Waiver)
+	}
+	if !breaks || c.Waiver == nil {
+		return plan, false
+	}
+	plan.Waiver = c.Name
+	if most := c.Waiver.MaxDuration.Milliseconds(); most > 0 && (plan.Duration == 0 || plan.Duration > most) {
+		plan.Duration = most
+	}
+	return plan, true
+}
+
+// conflict is a separation of duties that what the person has breaks.
+func (w *Work) conflict(name string) (policy.Conflict, bool) {
+	for _, c := range w.Bundle.Conflicts(w.State.LiveRoles()) {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return policy.Conflict{}, false
 }
 
 // refusal says why a request cannot be followed; an empty reason: it can.
@@ -78,19 +119,28 @@ func (w *Work) refusal(q event.AccessRequest) (reason, message string) {
 	case q.Kind == event.RequestGrant && has && a.Grace.IsZero():
 		return refusedHeld, "The person has the role; ask to extend it."
 	}
-	return w.ineligible(q.Role)
+	return w.ineligible(q.Role, "")
 }
 
-// ineligible says why policy does not allow the role now.
-func (w *Work) ineligible(role string) (reason, message string) {
-	may, why, err := w.Bundle.MayRequest(role, w.input())
-	if err != nil {
-		return classInvalid, err.Error()
+// ineligible says why policy does not allow the role now, in any of the employments. waiver is a separation of duties
+// that it may break.
+func (w *Work) ineligible(role, waiver string) (reason, message string) {
+	reason, message = refusedAbsent, "The person is not employed now, or is held."
+	for _, job := range w.jobs() {
+		may, why, err := w.Bundle.MayRequest(role, w.input(job))
+		if may {
+			reason = ""
+			break
+		}
+		reason, message = refusedCondition, why
+		if err != nil {
+			reason, message = classInvalid, err.Error()
+		}
 	}
-	if !may {
-		return refusedCondition, why
+	if reason != "" {
+		return reason, message
 	}
-	if conflict, breaks := w.breaks(role); breaks {
+	if conflict, breaks := w.breaks(role); breaks && conflict.Name != waiver {
 		return classConflict, fmt.Sprintf("It would break the separation of duties %s.", conflict.Name)
 	}
 	return "", ""
@@ -120,10 +170,15 @@ func (w *Work) giveUp(q event.AccessRequest) {
 
 // withdraw ends a request that waits for approval.
 func (w *Work) withdraw(q Request, reason string) {
+	w.cancel(q)
+	w.refuse(w.State.caseOf(q.Case), q.Role, q.ID, reason, "The request was withdrawn.")
+}
+
+// cancel says that nobody need decide any more.
+func (w *Work) cancel(q Request) {
 	w.State.Requests = slices.DeleteFunc(w.State.Requests, func(o Request) bool { return o.ID == q.ID })
 	w.out.Approvals = append(w.out.Approvals, &event.ApprovalRequest{RequestID: q.ID, CaseID: q.Case, IdentityID: w.ID, Role: q.Role,
 		Requester: q.Actor, Policy: w.Bundle.Hash(), RequestedAt: w.Now, Cancelled: true})
-	w.refuse(w.State.caseOf(q.Case), q.Role, q.ID, reason, "The request was withdrawn.")
 }
 
 // duration is how long a request is for: what is wanted, within what policy allows; 0: no end.
@@ -142,49 +197,6 @@ func expires(from time.Time, d time.Duration) time.Time {
 	return from.Add(d)
 }
 
-// askApproval hands the request to those who decide, as policy and directory name them now.
-func (w *Work) askApproval(q event.AccessRequest, info policy.RoleInfo) {
-	c := w.State.caseOf(w.caseID)
-	stages, err := w.stages(info.Requestable.Approval)
-	if err != nil {
-		w.refuse(c, q.Role, q.ID, refusedApprovers, err.Error())
-		return
-	}
-	var entitlements []string
-	for _, g := range w.Bundle.Grants(q.Role) {
-		entitlements = append(entitlements, entitlement(g))
-	}
-	slices.Sort(entitlements)
-	d := duration(q, info).Milliseconds()
-	w.out.Approvals = append(w.out.Approvals, &event.ApprovalRequest{RequestID: q.ID, CaseID: w.caseID, IdentityID: w.ID, Role: q.Role,
-		Entitlements: entitlements, Process: info.Requestable.Approval, Requester: q.Requester, Reason: q.Reason, Policy: w.Bundle.Hash(),
-		DurationMS: d, RequestedAt: w.Now, Stages: stages})
-	w.State.Requests = append(w.State.Requests, Request{ID: q.ID, Kind: q.Kind, Role: q.Role, Case: w.caseID, Actor: q.Requester, Duration: d})
-	c.Request = q.ID
-	w.tell(*c, event.CaseWaiting, event.CaseOpen, "approval")
-}
-
-func (w *Work) stages(process string) ([]event.ApprovalStage, error) {
-	in := w.input()
-	var out []event.ApprovalStage
-	for _, s := range w.Bundle.Stages(process) {
-		stage := event.ApprovalStage{Name: s.Name, Quorum: s.Quorum, Exclude: s.Exclude,
-			EscalateAfterMS: s.EscalateAfter.Milliseconds(), DenyAfterMS: s.DenyAfter.Milliseconds()}
-		for _, list := range []struct {
-			into *[]event.IdentityID
-			who  func(approval, stage string, in policy.Input) ([]event.IdentityID, error)
-		}{{&stage.Approvers, w.Bundle.Approvers}, {&stage.EscalateTo, w.Bundle.EscalateTo}, {&stage.Fallback, w.Bundle.Fallback}} {
-			ids, err := list.who(process, s.Name, in)
-			if err != nil {
-				return nil, fmt.Errorf("find who decides: %w", err)
-			}
-			*list.into = ids
-		}
-		out = append(out, stage)
-	}
-	return out, nil
-}
-
 // Answered takes how an approval ended. One that nobody waits for any more is passed over.
 func (w Work) Answered(e event.ApprovalEvent) Decision {
 	i := slices.IndexFunc(w.State.Requests, func(q Request) bool { return q.ID == e.RequestID })
@@ -194,20 +206,16 @@ func (w Work) Answered(e event.ApprovalEvent) Decision {
 	}
 	q := w.State.Requests[i]
 	w.begin(trigger{kind: event.AccessRequested, causation: string(e.EventID), effective: w.Now, known: w.Now, before: w.State.Person}, w.Now)
+	if q.Kind == requestTask { // somebody has taken note, or nobody did
+		w.State.Requests[i].Done = true
+		return w.decide()
+	}
 	w.State.Requests = slices.Delete(w.State.Requests, i, i+1)
 	w.caseID = q.Case
 	c := w.State.caseOf(q.Case)
-	switch e.Kind {
-	case event.ApprovalRefused:
-		w.refuse(c, q.Role, q.ID, e.Reason, "The approvers said no.")
-		return w.decide()
-	case event.ApprovalExpired:
-		w.refuse(c, q.Role, q.ID, refusedExpired, "Nobody decided in time.")
-		return w.decide()
-	}
-	reason, message := w.ineligible(q.Role)
-	if e.Proof == nil {
-		reason, message = refusedNoProof, "The approval carries no proof."
+	reason, message := w.verdict(q, e)
+	if reason == refusedExpired {
+		w.overdue(q, message)
 	}
 	if reason != "" {
 		w.refuse(c, q.Role, q.ID, reason, message)
@@ -216,9 +224,28 @@ func (w Work) Answered(e event.ApprovalEvent) Decision {
 	if c != nil {
 		c.Request = ""
 	}
+	if q.Kind == event.RequestLift {
+		w.signal(event.EmergencyLift, q.ID, string(q.Kind))
+		return w.decide()
+	}
 	w.grant(q, e.Proof.ExpiresAt, e.Proof)
 	w.review()
 	return w.decide()
+}
+
+// verdict says why an answer does not lead to what was asked for; an empty reason: it does.
+func (w *Work) verdict(q Request, e event.ApprovalEvent) (reason, message string) {
+	switch {
+	case e.Kind == event.ApprovalRefused:
+		return e.Reason, "The approvers said no."
+	case e.Kind == event.ApprovalExpired:
+		return refusedExpired, "Nobody decided in time."
+	case q.Kind == event.RequestLift:
+		return "", ""
+	case e.Proof == nil:
+		return refusedNoProof, "The approval carries no proof."
+	}
+	return w.ineligible(q.Role, q.Waiver)
 }
 
 // grant gives a role that was asked for, or gives it for longer.
@@ -230,7 +257,7 @@ func (w *Work) grant(q Request, until time.Time, proof *event.Approval) {
 	if proof != nil {
 		reason = reasonApproved
 	}
-	a := Assignment{Role: q.Role, Origin: Requested, Since: since, Expires: until, Case: q.Case, RequestID: q.ID, Proof: proof}
+	a := Assignment{Role: q.Role, Origin: Requested, Since: since, Expires: until, Case: q.Case, RequestID: q.ID, Proof: proof, Waiver: q.Waiver}
 	w.State.give(a)
 	w.roleEvent(kind, a, reason)
 }

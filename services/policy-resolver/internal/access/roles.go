@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -23,9 +24,9 @@ const (
 	reasonEnded      = "ended"
 	reasonEmergency  = "emergency"
 	reasonNotStarted = "not_started" // the start was moved
+	reasonJobEnded   = "job_ended"   // one of several employments, which alone gave it
+	reasonMaxTerm    = "max_term"    // a contract lasts no longer, by policy
 )
-
-const contractor = "contractor"
 
 // decideRoles makes the roles what follows from the person and the policy.
 func (w *Work) decideRoles() {
@@ -33,7 +34,7 @@ func (w *Work) decideRoles() {
 	s.Ahead = ""
 	switch w.standing() {
 	case gone:
-		w.revokeAll(reasonEnded)
+		w.revokeAll(w.ended())
 		return
 	case held:
 		w.revokeAll(reasonEmergency)
@@ -43,36 +44,67 @@ func (w *Work) decideRoles() {
 		w.revokeAll(reasonNotStarted)
 		return
 	}
-	if w.lacksEnd() {
-		w.find("contract-end", finding{class: classQuarantined, refused: true, message: "A contractor needs an end date before access is given."})
-		w.letGo(w.keep(nil, false))
-		return
-	}
-	rights, err := w.Bundle.Birthright(w.input())
+	jobs := w.entitling()
+	rights, err := w.rights(jobs)
 	if err != nil { // what is had stays, until the rule can be decided
 		w.find("birthright", finding{class: classInvalid, blocks: true, message: err.Error()})
 		return
 	}
-	rights = slices.DeleteFunc(rights, func(d policy.RoleDecision) bool { return !d.Granted })
-	lost := w.keep(rights, true)
+	lost := w.keep(rights, jobs)
 	w.gain(rights)
-	w.restore()
+	if len(jobs) > 0 {
+		w.restore()
+	}
 	w.letGo(lost)
 	w.separate()
 }
 
-// lacksEnd says whether the person is a contractor whose end date is missing though policy wants one.
-func (w *Work) lacksEnd() bool {
-	p := w.State.Person
-	return p.WorkerType == contractor && p.End.IsZero() && w.Bundle.Lifecycle().ContractorRequireEnd
+// ended is why somebody who is not here any more is not.
+func (w *Work) ended() string {
+	if p := w.State.Person; p != nil && p.Status != event.StatusEnded && p.MergedInto == "" {
+		return reasonMaxTerm
+	}
+	return reasonEnded
+}
+
+// entitling are the employments that roles may follow from; of the others it finds what is wrong.
+func (w *Work) entitling() []event.Person {
+	return slices.DeleteFunc(w.jobs(), func(job event.Person) bool {
+		if limit := w.limit(job); !limit.IsZero() && job.End.After(limit) {
+			w.find("max-term", finding{class: classInvalid, message: "The contract is longer than policy allows: access ends " + limit.UTC().Format(time.DateOnly) + "."})
+		}
+		if w.lacksEnd(job) {
+			w.find("contract-end", finding{class: classQuarantined, refused: true, message: "A contractor needs an end date before access is given."})
+			return true
+		}
+		return false
+	})
+}
+
+// rights are the birthrights of all employments together, by role; the first that gives a role explains it.
+func (w *Work) rights(jobs []event.Person) ([]policy.RoleDecision, error) {
+	var out []policy.RoleDecision
+	for _, job := range jobs {
+		decided, err := w.Bundle.Birthright(w.input(job))
+		if err != nil {
+			return nil, fmt.Errorf("decide birthrights: %w", err)
+		}
+		for _, d := range decided {
+			if d.Granted && !slices.ContainsFunc(out, func(o policy.RoleDecision) bool { return o.Role == d.Role }) {
+				out = append(out, d)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b policy.RoleDecision) int { return cmp.Compare(a.Role, b.Role) })
+	return out, nil
 }
 
 // keep goes through what the person has: what they are entitled to lives on. What they are not entitled to any more is
 // in its grace from now on, and returned: letGo says what becomes of it once it is known what is new.
-func (w *Work) keep(rights []policy.RoleDecision, asked bool) (lost []Assignment) {
+func (w *Work) keep(rights []policy.RoleDecision, jobs []event.Person) (lost []Assignment) {
 	for _, a := range slices.Clone(w.State.Roles) {
 		entitled := slices.ContainsFunc(rights, func(d policy.RoleDecision) bool { return d.Role == a.Role }) ||
-			(a.Origin == Requested && asked && w.mayHave(a.Role))
+			(a.Origin == Requested && w.mayHave(a.Role, jobs))
 		switch {
 		case entitled && !a.Grace.IsZero():
 			a.Grace = time.Time{}
@@ -88,14 +120,17 @@ func (w *Work) keep(rights []policy.RoleDecision, asked bool) (lost []Assignment
 }
 
 // mayHave says whether a role may still be had on request. A condition that cannot be decided takes nothing away.
-func (w *Work) mayHave(role string) bool {
-	may, _, err := w.Bundle.MayRequest(role, w.input())
-	return may || err != nil
+func (w *Work) mayHave(role string, jobs []event.Person) bool {
+	return slices.ContainsFunc(jobs, func(job event.Person) bool {
+		may, _, err := w.Bundle.MayRequest(role, w.input(job))
+		return may || err != nil
+	})
 }
 
-// grace is how long a role is kept that is being lost now. A change of policy takes at once.
+// grace is how long a role is kept that is being lost now. A change of policy takes at once, and so does the end of one of
+// several employments.
 func (w *Work) grace(role string) time.Duration {
-	if w.by.kind == event.PolicyActivated {
+	if w.by.kind == event.PolicyActivated || w.jobEnded() {
 		return 0
 	}
 	return w.Bundle.Grace(role)
@@ -105,8 +140,11 @@ func (w *Work) grace(role string) time.Duration {
 // separation of duties with what is had for good.
 func (w *Work) letGo(lost []Assignment) {
 	reason := reasonMoved
-	if w.by.kind == event.PolicyActivated {
+	switch {
+	case w.by.kind == event.PolicyActivated:
 		reason = reasonPolicy
+	case w.jobEnded():
+		reason = reasonJobEnded
 	}
 	for _, a := range lost {
 		if w.grace(a.Role) <= 0 {
@@ -156,14 +194,18 @@ func (w *Work) breaks(role string) (policy.Conflict, bool) {
 	return policy.Conflict{}, false
 }
 
-// restore gives back what an end took, where the policy of today still allows it.
+// restore gives back what an end took, where the policy of today still allows it. What is privileged is asked for again.
 func (w *Work) restore() {
 	former := w.State.Former
 	w.State.Former = nil
 	for _, a := range former {
 		_, has := w.State.role(a.Role)
 		over := !a.Expires.IsZero() && !w.at.Before(a.Expires)
-		if _, breaks := w.breaks(a.Role); has || over || breaks || !w.mayHave(a.Role) {
+		if _, breaks := w.breaks(a.Role); has || over || breaks || !w.mayHave(a.Role, w.jobs()) {
+			continue
+		}
+		if info, _ := w.Bundle.Role(a.Role); info.Privileged {
+			w.askBack(a, info)
 			continue
 		}
 		a.Since, a.Case = w.at, w.caseID
@@ -184,24 +226,37 @@ func (w *Work) separate() {
 		}
 	}
 	for _, c := range w.Bundle.Conflicts(w.State.LiveRoles()) {
+		if w.State.waived(c.Name) {
+			continue
+		}
 		w.find("sod/"+c.Name, finding{class: classConflict,
 			message: fmt.Sprintf("Roles %v together break the separation of duties %s.", c.Roles, c.Name)})
 	}
 }
 
-// revokeAll takes every role at once, and withdraws what was asked for. What was requested and is not privileged is
-// remembered, should the end be taken back.
+// revokeAll takes every role at once, and withdraws what was asked for. What was requested is remembered, should the end
+// be taken back.
 func (w *Work) revokeAll(reason string) {
 	for _, a := range slices.Clone(w.State.Roles) {
 		w.revoke(a, reason)
-		if info, _ := w.Bundle.Role(a.Role); a.Origin == Requested && !info.Privileged {
-			a.Grace = time.Time{}
+		if a.Origin == Requested {
+			a.Grace, a.Waiver = time.Time{}, ""
+			if info, _ := w.Bundle.Role(a.Role); info.Privileged {
+				a.Proof = nil // it is not given on that again
+			}
 			w.State.Former = append(w.State.Former, a)
 		}
 	}
 	for _, q := range slices.Clone(w.State.Requests) {
-		w.withdraw(q, reason)
+		if q.Role != "" {
+			w.withdraw(q, reason)
+		}
 	}
+}
+
+// waived says whether somebody approved that the person breaks a separation of duties.
+func (s State) waived(separation string) bool {
+	return slices.ContainsFunc(s.Roles, func(a Assignment) bool { return a.Waiver == separation })
 }
 
 // end takes the roles whose time is over.

@@ -25,6 +25,9 @@ func (p *play) show(d access.Decision) {
 	for _, want := range d.Desired {
 		p.desired[want.Target] = want
 	}
+	for _, f := range d.Facts {
+		fmt.Fprintf(&p.out, "fact: %s %s (%s)\n", f.Record.Kind, f.IdentityID, f.Record.Reason)
+	}
 	if d.Members != nil {
 		fmt.Fprintf(&p.out, "members: %s\n", strings.Join(d.Members.Roles, ", "))
 	}
@@ -76,6 +79,8 @@ func (p *play) showAccess(e *event.AccessEvent) {
 		for _, a := range d.Approvals {
 			fmt.Fprintf(&p.out, " proof %s", a.RequestID)
 		}
+	case event.AccessRevokeScheduled:
+		fmt.Fprintf(&p.out, "  %s (%s): %s", verb, e.Reason, e.Message)
 	case event.ExceptionOpened, event.ExceptionResolved:
 		fmt.Fprintf(&p.out, "  %s %s: %s", e.Kind, e.Class, e.Message)
 	default:
@@ -95,7 +100,14 @@ func (p *play) showApproval(q *event.ApprovalRequest) {
 		fmt.Fprintf(&p.out, "  approval %s cancelled\n", q.RequestID)
 		return
 	}
-	fmt.Fprintf(&p.out, "  approval %s asked for %v:", q.RequestID, q.Entitlements)
+	switch {
+	case q.Task:
+		fmt.Fprintf(&p.out, "  task %s, %q:", q.Process, q.Reason)
+	case len(q.Entitlements) > 0:
+		fmt.Fprintf(&p.out, "  approval %s asked for %v:", q.RequestID, q.Entitlements)
+	default:
+		fmt.Fprintf(&p.out, "  approval %s:", q.RequestID)
+	}
 	for _, s := range q.Stages {
 		fmt.Fprintf(&p.out, " %s by %v", s.Name, s.Approvers)
 	}

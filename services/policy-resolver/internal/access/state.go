@@ -15,6 +15,7 @@ import (
 type State struct {
 	Person   *event.Person `json:"p,omitempty"`
 	Policy   string        `json:"h,omitempty"` // bundle the roles were last decided under
+	Reviewed time.Time     `json:"v,omitzero"`  // when roles were last decided: what the employments bring is due after it
 	Ahead    event.CaseID  `json:"w,omitempty"` // the case of a hire whose accounts are not due yet; empty: none
 	Roles    []Assignment  `json:"r,omitempty"`
 	Former   []Assignment  `json:"f,omitempty"` // requested roles that an end took away
@@ -44,6 +45,7 @@ type Assignment struct {
 	Case      event.CaseID    `json:"c,omitempty"`
 	RequestID string          `json:"i,omitempty"`
 	Proof     *event.Approval `json:"p,omitempty"`
+	Waiver    string          `json:"w,omitempty"` // the separation of duties it was approved to break
 }
 
 // until is when the role ends by itself; zero: never.
@@ -60,6 +62,7 @@ type Account struct {
 	Applied int64              `json:"a,omitempty"` // version the target has
 	Idle    time.Time          `json:"i,omitzero"`  // since when nobody needs it; zero: it is needed
 	Case    event.CaseID       `json:"c,omitempty"` // that made it idle
+	Retired bool               `json:"r,omitempty"` // not for use again: it goes before one is made anew
 }
 
 // exists says that there is an account, or soon will be.
@@ -92,7 +95,8 @@ type Wait struct {
 	Version int64  `json:"v"`
 }
 
-// Request is an access request that waits for approval.
+// Request is what waits for an answer: an access request for approval, the lift of an emergency, or a task, whose answer
+// only says that somebody has taken note.
 type Request struct {
 	ID       string            `json:"i"`
 	Kind     event.RequestKind `json:"k"`
@@ -100,6 +104,10 @@ type Request struct {
 	Case     event.CaseID      `json:"c"`
 	Actor    event.IdentityID  `json:"a"`
 	Duration int64             `json:"d,omitempty"` // milliseconds; 0: no end
+	Process  string            `json:"p,omitempty"` // names the stages to be asked; empty: none does
+	Waiver   string            `json:"w,omitempty"` // the separation of duties it would break
+	Asked    string            `json:"h,omitempty"` // hash of the stages as last asked
+	Done     bool              `json:"x,omitempty"` // of a task: answered, and not asked again
 }
 
 // Fault is an exception that stands until a review no longer finds it.

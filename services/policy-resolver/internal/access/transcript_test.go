@@ -24,7 +24,10 @@ import (
 //	at TIME                                moves the clock without firing timers
 //	wait DURATION                          moves the clock through all timers due
 //	event KIND [field=value ...]           the person becomes this (field of the person; effective=, reason=, as words)
-//	ask KIND ROLE id=ID [for=DURATION]     an access request
+//	job ID [field=value ...]               the person has this employment too; event says so
+//	nojob ID                               and has it no more
+//	ask KIND [ROLE] id=ID [for=DURATION] [from=PERSON]    an access request; max asks unless it says otherwise
+//	left PERSON                            somebody else leaves, and who decides is looked at again
 //	answer OUTCOME ID [until=DURATION] [proof=none]    granted, refused or expired
 //	provision [TARGET=OUTCOME ...]         the targets answer: all not named are applied
 //	roles                                  shows the roles held
@@ -53,15 +56,16 @@ type play struct {
 	applied map[string]int64
 	cases   map[event.CaseID]string
 	wake    time.Time
+	left    map[event.IdentityID]bool
 	out     strings.Builder
 }
 
 func newPlay(t testing.TB) *play { return newPlayWith(t, load(t, "corp")) }
 
 func newPlayWith(t testing.TB, bundle *policy.Bundle) *play {
-	return &play{t: t, bundle: bundle, now: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC), cases: map[event.CaseID]string{},
+	return &play{t: t, bundle: bundle, now: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC), cases: map[event.CaseID]string{}, left: map[event.IdentityID]bool{},
 		desired: map[string]*event.Desired{}, applied: map[string]int64{},
-		person: event.Person{ID: "ada", Profile: event.Profile{EmployeeNumber: "12", GivenName: "Ada", FamilyName: "Novak", WorkerType: "employee"}}}
+		person: event.Person{ID: "ada", Profile: event.Profile{EmployeeNumber: "12", GivenName: "Ada", FamilyName: "Novak", WorkerType: "employee", Manager: "1"}}}
 }
 
 func load(t testing.TB, name string) *policy.Bundle {
@@ -73,21 +77,26 @@ func load(t testing.TB, name string) *policy.Bundle {
 	return b
 }
 
-// board is who is whose manager: ada's is max, his is eva; lea owns, and no one audits.
-type board struct{}
+// board is who is whose manager: ada's is max, his is eva; lea owns, and sue is second to her. Who left is in it.
+type board map[event.IdentityID]bool
 
-func (board) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
+func (b board) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
 	m, ok := map[event.IdentityID]event.IdentityID{"ada": "max", "max": "eva"}[id]
+	if ok && b[m] {
+		return b.ManagerOf(m)
+	}
 	return m, ok
 }
+func (b board) Present(id event.IdentityID) bool  { return !b[id] }
 func (board) MembersOf(string) []event.IdentityID { return []event.IdentityID{"kim"} }
 func (board) ByEmployeeNumber(n string) (event.IdentityID, bool) {
-	return "lea", n == "7"
+	id, known := map[string]event.IdentityID{"1": "max", "2": "eva", "7": "lea", "8": "sue", "12": "ada"}[n]
+	return id, known
 }
 
 func (p *play) work() access.Work {
 	p.records++
-	return access.Work{State: p.state, ID: "ada", Bundle: p.bundle, Dir: board{}, Cause: fmt.Sprintf("record-%d", p.records), Now: p.now}
+	return access.Work{State: p.state, ID: "ada", Bundle: p.bundle, Dir: board(p.left), Cause: fmt.Sprintf("record-%d", p.records), Now: p.now}
 }
 
 func (p *play) run(command string) {
@@ -108,9 +117,20 @@ func (p *play) run(command string) {
 		p.waitFor(p.duration(words[1]))
 	case "event":
 		p.happen(event.Kind(words[1]), args)
+	case "job":
+		p.job(words[1], args)
+	case "nojob":
+		p.person.Spells = slices.DeleteFunc(slices.Clone(p.person.Spells), func(s event.Spell) bool { return s.ID == words[1] })
+	case "left":
+		p.left[event.IdentityID(words[1])] = true
+		p.show(p.work().Revisited())
 	case "ask":
-		p.show(p.work().Asked(event.AccessRequest{ID: args["id"], Kind: event.RequestKind(words[1]), IdentityID: "ada", Role: words[2], Requester: "max",
-			DurationMS: p.duration(args["for"]).Milliseconds()}))
+		q := event.AccessRequest{ID: args["id"], Kind: event.RequestKind(words[1]), IdentityID: "ada", Role: words[2],
+			Requester: event.IdentityID(cmp.Or(args["from"], "max")), DurationMS: p.duration(args["for"]).Milliseconds()}
+		if strings.Contains(q.Role, "=") {
+			q.Role = ""
+		}
+		p.show(p.work().Asked(q))
 	case "answer":
 		p.show(p.work().Answered(p.answer(words[1], words[2], args)))
 	case "provision":
@@ -174,6 +194,9 @@ func (p *play) waitFor(d time.Duration) {
 
 func (p *play) happen(kind event.Kind, args map[string]string) {
 	before := p.person.Clone()
+	if p.state.Person != nil {
+		before = p.state.Person.Clone()
+	}
 	e := event.IdentityEvent{Meta: event.Meta{Kind: kind, EventID: event.EventID(fmt.Sprintf("event-%d", p.records)), IdentityID: "ada", Source: "hr",
 		Reason: args["reason"], EffectiveAt: p.now, KnownAt: p.now, OccurredAt: p.now}, Before: &before}
 	for k, v := range args {
@@ -189,18 +212,43 @@ func (p *play) happen(kind event.Kind, args map[string]string) {
 			p.person.Emergency = v == "true"
 		case "status":
 			p.person.Status = event.Status(v)
+		case "hold":
+			p.person.Attributes = map[string]string{"legal_hold": v}
 		default:
-			field, ok := map[string]*string{"department": &p.person.Department, "title": &p.person.Title, "type": &p.person.WorkerType,
-				"given": &p.person.GivenName, "family": &p.person.FamilyName}[k]
-			if !ok {
-				p.t.Fatalf("unknown field %q", k)
-			}
-			*field = strings.Trim(v, `"`)
+			p.set(&p.person.Profile, k, v)
 		}
 	}
 	person := p.person.Clone()
 	e.Person = &person
 	p.show(p.work().Happened(e))
+}
+
+func (p *play) set(to *event.Profile, k, v string) {
+	field, ok := map[string]*string{"department": &to.Department, "title": &to.Title, "type": &to.WorkerType, "number": &to.EmployeeNumber,
+		"given": &to.GivenName, "family": &to.FamilyName, "manager": &to.Manager}[k]
+	if !ok {
+		p.t.Fatalf("unknown field %q", k)
+	}
+	*field = strings.Trim(v, `"`)
+}
+
+// job sets an employment beside the one that counts.
+func (p *play) job(id string, args map[string]string) {
+	s := event.Spell{ID: id, Status: event.StatusActive, Start: p.now, Profile: event.Profile{WorkerType: "employee"}}
+	for k, v := range args {
+		switch k {
+		case "start":
+			s.Start = p.time(v)
+		case "end":
+			s.End = p.time(v)
+		case "status":
+			s.Status = event.Status(v)
+		default:
+			p.set(&s.Profile, k, v)
+		}
+	}
+	p.run("nojob " + id)
+	p.person.Spells = append(p.person.Spells, s)
 }
 
 func (p *play) answer(outcome, id string, args map[string]string) event.ApprovalEvent {

@@ -26,6 +26,7 @@ type Work struct {
 	at     time.Time    // the moment decided about: Now, or when a timer was due
 	caseID event.CaseID // that what follows belongs to; empty: none
 	found  map[string]finding
+	tasks  []task   // that are wanted, as of this review
 	before []string // live roles at the start
 	out    Decision
 }
@@ -36,6 +37,7 @@ type Decision struct {
 	Events    []event.Transition // *event.AccessEvent and *event.CaseEvent, in order
 	Desired   []*event.Desired
 	Approvals []*event.ApprovalRequest
+	Facts     []*event.Fact     // what ingest is told: an emergency, or its lift
 	Members   *event.Membership // nil: as before
 	WakeAt    time.Time         // zero: no timer
 }
@@ -70,6 +72,7 @@ func (w Work) Happened(e event.IdentityEvent) Decision {
 	w.open(event.CaseID(event.DeriveID("case", 0, string(e.EventID))), e.Changed)
 	if e.Kind == event.Hire || e.Kind == event.Rehire {
 		w.State.Former = nil // nothing is resurrected
+		w.State.retire(w.Bundle.Lifecycle(), w.base())
 	}
 	w.review()
 	return w.decide()
@@ -97,63 +100,13 @@ func (w Work) Republished(a Activation) Decision {
 	return w.decide()
 }
 
-// Due does what time has made due. Each moment opens a case of its own.
-func (w Work) Due() Decision {
-	for {
-		d, ok := w.State.next(w.Bundle)
-		if !ok || d.at.After(w.Now) {
-			return w.decide()
-		}
-		id := event.CaseID(event.DeriveID("case", 0, string(w.ID), string(d.kind), d.at.UTC().Format(time.RFC3339Nano), w.Cause))
-		w.begin(trigger{kind: d.kind, causation: string(d.cause), effective: d.at, known: d.at, before: w.State.Person, cause: d.cause}, d.at)
-		w.open(id, nil)
-		w.end()
-		w.review()
-		w.settle()
-	}
-}
-
-// due is something that time brings.
-type due struct {
-	at    time.Time
-	kind  event.Kind
-	cause event.CaseID
-}
-
-// next is what time brings first.
-func (s State) next(b *policy.Bundle) (first due, ok bool) {
-	consider := func(d due) {
-		if !d.at.IsZero() && (!ok || d.at.Before(first.at) || (d.at.Equal(first.at) && d.kind < first.kind)) {
-			first, ok = d, true
-		}
-	}
-	for _, a := range s.Roles {
-		consider(due{a.Grace, event.AccessRevoked, a.Case})
-		consider(due{a.Expires, event.AccessExpired, a.Case})
-	}
-	if s.Ahead != "" && s.Person != nil {
-		consider(due{s.Person.Start.Add(-b.Lifecycle().Prehire), event.AccessGranted, s.Ahead})
-	}
-	for _, a := range s.Accounts {
-		if _, there := b.Target(a.Target); there && s.deletes(a) {
-			consider(due{a.Idle.Add(b.DeleteAfter(a.Target)), event.AccessExpired, a.Case})
-		}
-	}
-	return first, ok
-}
-
-// deletes says whether an account goes if nothing comes between.
-func (s State) deletes(a Account) bool {
-	return a.exists() && !a.Idle.IsZero() && s.Person != nil && !s.Person.Emergency
-}
-
 // begin starts deciding because of by, as of at.
 func (w *Work) begin(by trigger, at time.Time) {
 	if w.found == nil { // the first of this call
 		w.State = w.State.clone()
 		w.before = w.State.LiveRoles()
 	}
-	w.by, w.at, w.found = by, at, map[string]finding{}
+	w.by, w.at, w.found, w.tasks = by, at, map[string]finding{}, nil
 }
 
 // base is the moment graces and retentions count from: when the trigger took effect and was known, not the future.
@@ -165,12 +118,17 @@ func (w *Work) base() time.Time {
 	return at
 }
 
-// review decides roles and accounts afresh.
+// review decides roles and accounts afresh, and who is asked about what is open.
 func (w *Work) review() {
 	w.decideRoles()
 	w.level()
+	w.dropLift()
+	w.askAgain()
+	w.remind()
+	w.findOwnerless()
+	w.settleTasks()
 	w.settleFaults()
-	w.State.Policy = w.Bundle.Hash()
+	w.State.Policy, w.State.Reviewed = w.Bundle.Hash(), w.at
 }
 
 func (w *Work) decide() Decision {
@@ -186,39 +144,8 @@ func (w *Work) decide() Decision {
 }
 
 func (w *Work) wakeAt() time.Time {
-	d, _ := w.State.next(w.Bundle)
+	d, _ := w.next()
 	return d.at
-}
-
-// standing is how a person stands towards access.
-type standing int
-
-const (
-	gone    standing = iota // ended, or nobody
-	held                    // by an emergency
-	ahead                   // hired, and accounts are not due yet
-	present                 // here, on leave, or about to start
-)
-
-func (w *Work) standing() standing {
-	p := w.State.Person
-	switch {
-	case p == nil:
-		return gone
-	case p.Emergency:
-		return held
-	case p.Status == event.StatusEnded:
-		return gone
-	case p.Status == event.StatusPrehire && w.at.Before(p.Start.Add(-w.Bundle.Lifecycle().Prehire)):
-		return ahead
-	}
-	return present
-}
-
-// input is what policy is asked about.
-func (w *Work) input() policy.Input {
-	return policy.Input{Person: *w.State.Person, Before: w.by.before, Now: w.at, Dir: w.Dir,
-		Event: policy.EventInfo{Kind: string(w.by.kind), Source: w.by.source, Reason: w.by.reason, EffectiveAt: w.by.effective}}
 }
 
 // access records a transition of the person's access; what the caller sets on it counts, the rest is filled in.
