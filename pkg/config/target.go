@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +71,20 @@ type Reconcile struct {
 	Extra     string        `key:"extra" default:"report" enum:"repair remove adopt report"`
 	Orphan    string        `key:"orphan" default:"report" enum:"repair remove adopt report"`
 	Reenabled string        `key:"reenabled" default:"repair" enum:"repair remove adopt report"`
+	Service   []Service     `key:"service" doc:"accounts that programs use: they belong to no person, and are never disabled for want of an owner"`
+}
+
+// Service names accounts of programs, and who answers for them.
+type Service struct {
+	Accounts  Text   `key:"accounts" is:"required" doc:"names, with * and ? for any text and any character"`
+	Owner     Owner  `key:"owner" is:"required"`
+	Secondary *Owner `key:"secondary" doc:"who answers when the owner has left; then the owner's manager"`
+}
+
+func (s *Service) check(d *decoder, _ *yaml.Node) {
+	if _, err := path.Match(s.Accounts.Value, ""); err != nil {
+		d.faults = append(d.faults, FaultAt(s.Accounts.Pos, "spec.reconcile.service: %q is no pattern of names: %v", s.Accounts.Value, err))
+	}
 }
 
 // SQL holds the statements of an sql target. Parameters are bound by the connector, never pasted in.

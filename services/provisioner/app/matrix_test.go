@@ -270,3 +270,15 @@ func TestCredentialsThatAreRotatedAreReadAgain(t *testing.T) {
 		t.Errorf("%d exceptions opened, %d resolved: want one, of the first account denied", o, r)
 	}
 }
+
+func TestAnOrphanThatIsSomebodysByNowIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.want(desired("a", 1))
+	p.run(time.Second, time.Second)
+	p.nudge(event.DriftEvent{Meta: event.Meta{IdentityID: "a", Target: "chat", Account: "name-a"}, Drift: "orphan", Action: "remove"})
+	p.run(time.Second, time.Second)
+	if o := p.target.Objects(); len(o) != 1 || !o[0].Enabled {
+		t.Errorf("accounts: %+v", o)
+	}
+}

@@ -148,6 +148,9 @@ func (p provisioner) drift(tx *stream.Tx, r stream.Record) error {
 		return nil
 	}
 	if d.Drift == "orphan" {
+		if _, known := accounts.Get(tx, account.Key(d.IdentityID, d.Target)); known { // the sweep ran ahead of the desired state
+			return nil
+		}
 		key := account.OrphanKey(d.Target, d.Account)
 		s, _ := accounts.Get(tx, key)
 		p.apply(tx, key, p.work(tx, s).Orphaned(d))

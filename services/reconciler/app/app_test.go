@@ -10,6 +10,7 @@ import (
 
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/memory"
+	"joinery.internal/pkg/directory"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/stream/streamtest"
 	"joinery.internal/services/reconciler/app"
@@ -23,6 +24,7 @@ var start = time.Date(2026, 3, 2, 9, 7, 0, 0, time.UTC)
 type pipe struct {
 	*streamtest.Harness
 	book   *told
+	people *directory.Directory
 	t      testing.TB
 	target *memory.Target
 }
@@ -51,13 +53,14 @@ func (b *told) Changed(context.Context, string, int32) (*listing.News, error) {
 
 func newPipe(t testing.TB) *pipe {
 	t.Helper()
-	p := &pipe{t: t, target: memory.NewTarget()}
+	p := &pipe{t: t, target: memory.NewTarget(), people: directory.New()}
 	source := listing.Source{Open: func() (connector.Connector, error) { return p.target, nil }, Timeout: time.Minute}
 	book := listing.New(map[string]listing.Source{"chat": source}, pipeClock{p}, func(context.Context) (int32, error) { return streamtest.Partitions, nil }, t.TempDir())
 	t.Cleanup(book.Close)
 	rules := drift.Rules{drift.Missing: drift.Repair, drift.Extra: drift.Remove, drift.Attribute: drift.Repair, drift.Orphan: drift.Remove, drift.Reenabled: drift.Repair}
 	p.book = &told{Book: book, left: streamtest.Partitions}
-	p.Harness = streamtest.New(t, app.Topology([]app.Target{{Name: "chat", Every: time.Hour, Rules: rules}}, p.book), start)
+	p.Harness = streamtest.New(t, app.Topology([]app.Target{{Name: "chat", Every: time.Hour, Rules: rules,
+		Services: []drift.Service{{Accounts: "svc-*", Owner: "1001", Secondary: "1002"}}}}, p.book, p.people), start)
 	p.Perform()
 	return p
 }
@@ -291,5 +294,41 @@ func TestWhatATargetTellsIsDriftAtOnceAndAGapIsSwept(t *testing.T) {
 	p.Perform()
 	if got := p.told(); !strings.HasPrefix(got, "drift.found missing a account; exception.opened drift a account; drift.repaired extra") {
 		t.Errorf("after the gap: %s", got)
+	}
+}
+
+func TestAServiceAccountPassesToWhoAnswersNextAndIsNeverDisabled(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.target.Put(connector.Object{Ref: connector.Ref{Account: "SVC-Backup"}, Enabled: true})
+	status := func(number string, s event.Status, manager string) {
+		p.people.Put(event.DirectoryEntry{IdentityID: event.IdentityID("id-" + number), EmployeeNumber: number, Status: s, Manager: manager})
+	}
+	status("1001", event.StatusActive, "1003")
+	status("1002", event.StatusActive, "")
+	status("1003", event.StatusActive, "")
+	for _, step := range []struct {
+		left, want string
+	}{
+		{"", ""},
+		{"1001", "drift.found ownerless owner 1001,secondary 1002; exception.opened drift owner 1001,secondary 1002"},
+		{"1002", "drift.found ownerless owner 1001,manager 1003"},
+		{"1003", "drift.found ownerless owner 1001,nobody"},
+	} {
+		if step.left != "" {
+			status(step.left, event.StatusEnded, map[string]string{"1001": "1003"}[step.left])
+		}
+		p.demand()
+		if got := p.told(); got != step.want {
+			t.Errorf("%s left: %s", step.left, got)
+		}
+	}
+	status("1001", event.StatusActive, "")
+	p.demand()
+	if got := p.told(); !strings.HasPrefix(got, "drift.repaired ownerless") {
+		t.Errorf("the owner is back: %s", got)
+	}
+	if o := p.target.Objects()[0]; !o.Enabled {
+		t.Error("the account was disabled")
 	}
 }

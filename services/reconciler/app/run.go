@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
-	"sync"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
 
 	"joinery.internal/pkg/bundle"
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/open"
+	"joinery.internal/pkg/directory"
 	"joinery.internal/pkg/service"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/target"
@@ -29,25 +32,50 @@ func RunWith(ctx context.Context, env service.Env, factory open.Factory) error {
 		return err
 	}
 	options := env.Stream()
+	people, err := directory.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer people.Close()
 	book := listing.New(sourcesOf(files, factory, env.ResolveTarget), env.Clock, func(ctx context.Context) (int32, error) { return bundle.Partitions(ctx, options) }, env.DataDir)
 	defer book.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() { book.Watch(ctx) })
-	err = stream.Run(ctx, Topology(targetsOf(files), book), options)
-	cancel()
-	watching.Wait()
-	return err
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { book.Watch(running); return nil })
+	group.Go(func() error { return stream.Run(running, Topology(targetsOf(files), book, people), options) })
+	group.Go(func() error { // without it, whose owner has left would be said of who was
+		select {
+		case <-people.Done():
+			return fmt.Errorf("follow directory: %w", people.Err())
+		case <-running.Done():
+			return nil
+		}
+	})
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 func targetsOf(files []*config.Target) []Target {
 	var out []Target
 	for _, f := range files {
 		r := f.Reconcile
-		out = append(out, Target{Name: f.Name.Value, Every: r.Every, Rules: drift.Rules{
+		out = append(out, Target{Name: f.Name.Value, Every: r.Every, Services: servicesOf(r.Service), Rules: drift.Rules{
 			drift.Missing: drift.Action(r.Missing), drift.Attribute: drift.Action(r.Attribute), drift.Extra: drift.Action(r.Extra),
 			drift.Orphan: drift.Action(r.Orphan), drift.Reenabled: drift.Action(r.Reenabled),
 		}})
+	}
+	return out
+}
+
+func servicesOf(files []config.Service) []drift.Service {
+	var out []drift.Service
+	for _, f := range files {
+		v := drift.Service{Accounts: f.Accounts.Value, Owner: f.Owner.EmployeeNumber.Value}
+		if f.Secondary != nil {
+			v.Secondary = f.Secondary.EmployeeNumber.Value
+		}
+		out = append(out, v)
 	}
 	return out
 }

@@ -48,6 +48,14 @@ type Target struct {
 	Name  string
 	Every time.Duration // between sweeps; 0: only on demand
 	Rules drift.Rules
+	// Services are the target's accounts that belong to no person.
+	Services []drift.Service
+}
+
+// People says who is here; directory.Directory is the real one.
+type People interface {
+	ByEmployeeNumber(number string) (event.IdentityID, bool)
+	Entry(id event.IdentityID) (event.DirectoryEntry, bool)
 }
 
 // Timer keys.
@@ -93,8 +101,8 @@ type listed struct {
 //	assigned ---> watch ---> Book.Changed (no transaction) ---> tick: drift.Notice ---> drift events; watch again
 //	command, timer ---> sweep ---> Book.Take (no transaction) ---> tick: drift.Compare ---> drift events
 //	provision events ---> drift.Repaired ---> drift.repaired, exception.resolved
-func Topology(targets []Target, b Book) stream.Topology {
-	r := reconciler{targets: map[string]Target{}}
+func Topology(targets []Target, b Book, people People) stream.Topology {
+	r := reconciler{targets: map[string]Target{}, people: people}
 	for _, t := range targets {
 		r.targets[t.Name] = t
 	}
@@ -132,7 +140,17 @@ func perform(ctx context.Context, b Book, effect any) any {
 	return listed{sweep: s, listing: l}
 }
 
-type reconciler struct{ targets map[string]Target }
+type reconciler struct {
+	targets map[string]Target
+	people  People
+}
+
+// answers says whether somebody is here to answer for an account, and whose manager's number that person notes.
+func (r reconciler) answers(employeeNumber string) (here bool, manager string) {
+	id, known := r.people.ByEmployeeNumber(employeeNumber)
+	e, _ := r.people.Entry(id)
+	return known && e.Status != event.StatusEnded, e.Manager
+}
 
 func (r reconciler) desired(tx *stream.Tx, rec stream.Record) error {
 	if rec.Value == nil {
@@ -319,7 +337,8 @@ func (r reconciler) result(tx *stream.Tx, result any) error {
 }
 
 func (r reconciler) sweepOf(tx *stream.Tx, id, target string) drift.Sweep {
-	return drift.Sweep{ID: id, Target: target, Rules: r.targets[target].Rules, Rows: rows.Under(tx, target+"|"),
+	t := r.targets[target]
+	return drift.Sweep{ID: id, Target: target, Rules: t.Rules, Services: t.Services, Answers: r.answers, Rows: rows.Under(tx, target+"|"),
 		Of: func(id event.IdentityID) (string, drift.Row, bool) {
 			key := rowKey(id, target)
 			row, known := rows.Get(tx, key)

@@ -54,6 +54,7 @@ const (
 	Attribute Class = "attribute" // a value, the name, or that the account is not enabled
 	Reenabled Class = "reenabled" // the account should be disabled and is not
 	Orphan    Class = "orphan"    // an account that belongs to nobody we know
+	Ownerless Class = "ownerless" // a service's account whose owner is not here any more; items say who answers for it now
 )
 
 // Action is what a target file says is done about a class.

@@ -22,8 +22,12 @@ type Sweep struct {
 	Orphans map[string]Open                                        // by OrphanKey: the partition's orphans in the target that stand
 	Listing *Listing
 	Mine    iter.Seq[connector.Object] // of the listing: accounts that belong to the partition
-	Before  int                        // accounts in the last good listing; 0: not known
-	TellAll bool                       // what was told before is told again
+	// Services are the accounts that belong to no person. Answers says whether somebody with that number is here to answer
+	// for one, and who the manager is.
+	Services []Service
+	Answers  func(employeeNumber string) (here bool, manager string)
+	Before   int  // accounts in the last good listing; 0: not known
+	TellAll  bool // what was told before is told again
 }
 
 // Settled is what a sweep led to. Everything in it is committed together.
@@ -147,16 +151,15 @@ func (s Sweep) broken(missing, expected int) bool {
 	return missing*2 > expected && (missing > brokenMin || (shrunk > brokenMin && shrunk*2 > s.Before))
 }
 
-// orphans finds accounts of the partition that no row is about. A target that does not keep whose an account is cannot
-// have orphans that are told from accounts of other partitions.
+// orphans finds accounts of the partition that no row is about: nobody's, or a service's whose owner has left.
 func (s Sweep) orphans(t *teller, changed map[string]*Open) {
-	found, mine := s.strangers()
-	if s.Rules.of(Orphan) == Remove && len(found) > orphansMost && len(found)*10 > mine {
-		t.guard("mass_orphans", fmt.Sprintf("%d of %d accounts belong to nobody: they are reported and not disabled", len(found), mine))
+	found, mine, orphans := s.strangers()
+	if s.Rules.of(Orphan) == Remove && orphans > orphansMost && orphans*10 > mine {
+		t.guard("mass_orphans", fmt.Sprintf("%d of %d accounts belong to nobody: they are reported and not disabled", orphans, mine))
 		t.sweep.Rules = maps.Clone(s.Rules)
 		t.sweep.Rules[Orphan] = Report
 	}
-	keys := slices.Sorted(maps.Keys(found))
+	keys := slices.Collect(maps.Keys(found))
 	for key := range s.Orphans {
 		if _, still := found[key]; !still {
 			keys = append(keys, key)
@@ -168,19 +171,19 @@ func (s Sweep) orphans(t *teller, changed map[string]*Open) {
 	}
 }
 
-func (s Sweep) orphan(t *teller, changed map[string]*Open, key string, found map[string]connector.Object) {
+func (s Sweep) orphan(t *teller, changed map[string]*Open, key string, found map[string]stranger) {
 	var before []Open
 	if open, stands := s.Orphans[key]; stands {
 		before = []Open{open}
 	}
 	var findings []Finding
-	o, there := found[key]
+	x, there := found[key]
 	_, name, _ := strings.Cut(key, "|")
 	if there {
-		name = o.Account
-		findings = []Finding{{Class: Orphan, Account: name, Items: []string{wholeAccount}}}
+		name = x.Account
+		findings = []Finding{x.Finding}
 	}
-	open := t.settle(subject{identity: event.IdentityID(o.ExternalID), account: name}, before, findings)
+	open := t.settle(subject{identity: x.owner, account: name}, before, findings)
 	switch {
 	case len(open) == 0:
 		changed[key] = nil
@@ -189,33 +192,54 @@ func (s Sweep) orphan(t *teller, changed map[string]*Open, key string, found map
 	}
 }
 
-// strangers are the accounts of the partition that no row is about, by OrphanKey; mine is how many it has in all. An
-// account with a row's remote id is that row's, whatever owner the target notes.
-func (s Sweep) strangers() (found map[string]connector.Object, mine int) {
-	found = map[string]connector.Object{}
-	if !s.Listing.Descriptor.ExternalID {
-		return found, 0
-	}
+// stranger is an account that no row is about, and what is wrong with that.
+type stranger struct {
+	Finding
+	owner event.IdentityID // whom the target says it belongs to
+}
+
+// strangers are by OrphanKey; mine is how many accounts the partition has in all. An account with a row's remote id is
+// that row's, whatever owner the target notes.
+func (s Sweep) strangers() (found map[string]stranger, mine, orphans int) {
+	found = map[string]stranger{}
 	byRemote := map[string]string{}
 	for o := range s.Mine {
 		mine++
-		removed := s.Rules.of(Orphan) == Remove && !o.Enabled
-		if _, _, known := s.Of(event.IdentityID(o.ExternalID)); known || removed {
+		if _, _, known := s.Of(event.IdentityID(o.ExternalID)); known {
+			continue
+		}
+		f, wrong := s.judge(o)
+		if !wrong {
 			continue
 		}
 		key := OrphanKey(s.Target, o.Account)
-		found[key] = o
+		found[key] = stranger{f, event.IdentityID(o.ExternalID)}
 		byRemote[o.RemoteID] = key
 	}
-	if len(found) == 0 {
-		return found, mine
-	}
-	for _, r := range s.Rows {
-		if key, ok := byRemote[r.RemoteID]; ok && r.RemoteID != "" {
-			delete(found, key)
+	if len(found) > 0 {
+		for _, r := range s.Rows {
+			if key, ok := byRemote[r.RemoteID]; ok && r.RemoteID != "" {
+				delete(found, key)
+			}
 		}
 	}
-	return found, mine
+	for _, x := range found {
+		if x.Class == Orphan {
+			orphans++
+		}
+	}
+	return found, mine, orphans
+}
+
+// judge says what is wrong with an account that belongs to no person known.
+func (s Sweep) judge(o connector.Object) (f Finding, wrong bool) {
+	if i := slices.IndexFunc(s.Services, func(v Service) bool { return v.covers(o.Account) }); i >= 0 {
+		items := s.Services[i].succession(s.Answers)
+		return Finding{Class: Ownerless, Account: o.Account, Items: items}, len(items) > 0
+	}
+	disabled := s.Rules.of(Orphan) == Remove && !o.Enabled
+	tells := s.Listing.Descriptor.ExternalID // else whose an account is cannot be told
+	return Finding{Class: Orphan, Account: o.Account, Items: []string{wholeAccount}}, tells && !disabled
 }
 
 func sameOpen(a, b Open) bool {

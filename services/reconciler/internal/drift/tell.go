@@ -140,7 +140,7 @@ func (t *teller) emit(kind event.Kind, s subject, class Class, account string) *
 
 var texts = map[Class]string{
 	Missing: "missing in the target", Extra: "in the target without a grant", Attribute: "differs in the target",
-	Reenabled: "enabled in the target and should not be", Orphan: "belongs to nobody known",
+	Reenabled: "enabled in the target and should not be", Orphan: "belongs to nobody known", Ownerless: "answers for the service account now: its owner has left",
 }
 
 func describe(c Class, items []string) string { return strings.Join(items, ", ") + " " + texts[c] }
