@@ -21,6 +21,9 @@ const (
 	EmergencyLift RecordKind = "lift"
 )
 
+// OwnSource is the source of facts that the pipeline makes itself, from what people decided: no source has that name.
+const OwnSource = "joinery"
+
 // SourceRecord is the value of jml.source.record.v1, keyed `source/source_key` (contract.md).
 // (Source, ID) is the idempotency key.
 type SourceRecord struct {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -70,8 +71,9 @@ func Decode[T any](tx *Tx, r Record) (T, error) {
 	return v, fmt.Errorf("decode %s: %w", r.ID(), err)
 }
 
-// Table is a named part of a topology's state: values of T by key, as JSON in the changelog. Get decodes afresh, so
-// a value may be changed freely; nothing of it counts until Put.
+// Table is a named part of a topology's state: values of T by key, in the changelog as JSON, or in a form of their own if
+// T is an encoding.BinaryAppender and *T an encoding.BinaryUnmarshaler. Get decodes afresh, so a value may be changed
+// freely; nothing of it counts until Put.
 type Table[T any] struct{ prefix string }
 
 // NewTable names a table. Names of one topology differ, and hold no slash.
@@ -92,7 +94,7 @@ func (t Table[T]) Get(tx *Tx, key string) (T, bool) {
 	if !ok {
 		return v, false
 	}
-	if err := json.Unmarshal(b, &v); err != nil && tx.err == nil {
+	if err := decode(b, &v); err != nil && tx.err == nil {
 		tx.err = fmt.Errorf("decode state %s%s: %w", t.prefix, key, err)
 	}
 	return v, true
@@ -100,7 +102,7 @@ func (t Table[T]) Get(tx *Tx, key string) (T, bool) {
 
 // Put stages the value of key.
 func (t Table[T]) Put(tx *Tx, key string, v T) {
-	b, err := json.Marshal(v)
+	b, err := encode(v)
 	if err != nil {
 		if tx.err == nil {
 			tx.err = fmt.Errorf("encode state %s%s: %w", t.prefix, key, err)
@@ -108,6 +110,20 @@ func (t Table[T]) Put(tx *Tx, key string, v T) {
 		return
 	}
 	tx.put(tx.join(t.prefix, key), b)
+}
+
+func encode(v any) ([]byte, error) {
+	if v, ok := v.(encoding.BinaryAppender); ok {
+		return v.AppendBinary(nil)
+	}
+	return json.Marshal(v)
+}
+
+func decode(b []byte, v any) error {
+	if v, ok := v.(encoding.BinaryUnmarshaler); ok {
+		return v.UnmarshalBinary(b)
+	}
+	return json.Unmarshal(b, v)
 }
 
 // Delete stages the removal of key.

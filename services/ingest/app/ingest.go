@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/binary"
 	"errors"
 	"time"
 
@@ -12,21 +13,38 @@ import (
 
 // person is the state of one identity.
 type person struct {
-	lifecycle.State
-	Timer int64 `json:"t,omitempty"` // as set, Unix milliseconds
+	facts lifecycle.State
+	timer int64 // as set, Unix milliseconds; 0: none
+}
+
+// AppendBinary implements encoding.BinaryAppender.
+func (p person) AppendBinary(b []byte) ([]byte, error) {
+	return p.facts.AppendBinary(binary.AppendVarint(b, p.timer))
+}
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (p *person) UnmarshalBinary(b []byte) error {
+	timer, n := binary.Varint(b)
+	if n <= 0 {
+		return lifecycle.ErrUnreadable
+	}
+	p.timer = timer
+	return p.facts.UnmarshalBinary(b[n:])
 }
 
 var people = stream.NewTable[person]("person")
 
-// Ingest turns facts into lifecycle events. One timer per person, keyed by the identity id, stands for the next
+// Ingest turns facts into lifecycle events. It is its own writer too: what is said of an identity that was merged into
+// another, or split off, is sent on. One timer per person, keyed by the identity id, stands for the next
 // moment at which they may come to differ.
 func Ingest() stream.Topology {
 	in := ingester{lifecycle.New(calendar.NewZones())}
 	return stream.Topology{
-		Name:    "ingest",
-		Inputs:  []stream.Input{{Topic: event.IdentityFacts, Handle: in.handle}},
-		Outputs: []stream.Output{{Topic: event.IdentityEvents}, {Topic: event.IdentityDirectory}},
-		Timer:   in.timer,
+		Name:   "ingest",
+		Inputs: []stream.Input{{Topic: event.UrgentFacts, Handle: in.handle}, {Topic: event.IdentityFacts, Handle: in.handle}},
+		Outputs: []stream.Output{{Topic: event.IdentityEvents}, {Topic: event.IdentityDirectory},
+			{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}},
+		Timer: in.timer,
 	}
 }
 
@@ -41,7 +59,11 @@ func (in ingester) handle(tx *stream.Tx, r stream.Record) error {
 		return stream.Poison("key", errors.New("the record key is not the identity_id of the fact"))
 	}
 	p, _ := people.Get(tx, r.Key)
-	in.apply(tx, r.Key, p.Timer, in.model.Decide(p.State, f, r.ID(), tx.Now()))
+	d, err := in.model.Decide(p.facts, f, r.ID(), tx.Now())
+	if err != nil {
+		return stream.Poison("invalid", err)
+	}
+	in.apply(tx, r.Key, p.timer, d)
 	return nil
 }
 
@@ -50,26 +72,29 @@ func (in ingester) timer(tx *stream.Tx, key string) error {
 	if !ok {
 		return nil
 	}
-	in.apply(tx, key, 0, in.model.Due(p.State, event.IdentityID(key), tx.Cause().ID(), tx.Now()))
+	in.apply(tx, key, 0, in.model.Due(p.facts, event.IdentityID(key), tx.Cause().ID(), tx.Now()))
 	return nil
 }
 
 // apply stages a decision. The timer in place is set anew only if it moves: most facts do not move it.
 func (in ingester) apply(tx *stream.Tx, key string, timer int64, d lifecycle.Decision) {
-	next := person{State: d.State}
+	next := person{facts: d.State}
 	if !d.Next.IsZero() {
-		next.Timer = d.Next.UnixMilli()
+		next.timer = d.Next.UnixMilli()
 	}
 	switch {
-	case next.Timer == timer:
-	case next.Timer == 0:
+	case next.timer == timer:
+	case next.timer == 0:
 		tx.ClearTimer(key)
 	default:
-		tx.SetTimer(key, time.UnixMilli(next.Timer))
+		tx.SetTimer(key, time.UnixMilli(next.timer))
 	}
 	people.Put(tx, key, next)
 	for _, e := range d.Events {
 		tx.Emit(event.IdentityEvents, key, e)
+	}
+	for _, f := range d.Forward {
+		emit(tx, f, false)
 	}
 	if d.Entry != nil {
 		tx.Emit(event.IdentityDirectory, key, *d.Entry)

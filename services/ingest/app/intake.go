@@ -30,9 +30,9 @@ func Intake(sources []intake.Source, dir intake.Directory) stream.Topology {
 	}
 	return stream.Topology{
 		Name: "intake",
-		Inputs: []stream.Input{{Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
-			{Topic: event.SourceRejects, Handle: reject, Entrance: true}},
-		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}},
+		Inputs: []stream.Input{{Topic: event.UrgentRecords, Handle: in.handle, Entrance: true}, {Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
+			{Topic: event.IntakeCommands, Handle: in.command, Entrance: true}, {Topic: event.SourceRejects, Handle: reject, Entrance: true}},
+		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}},
 		Idle:    in.recheck,
 	}
 }
@@ -57,23 +57,23 @@ func (in *intaker) handle(tx *stream.Tx, r stream.Record) error {
 		return fmt.Errorf("check record: %w", err)
 	}
 	linked, _ := links.Get(tx, r.Key)
-	id, how, found := intake.Correlate(src, rec, linked, in.dir)
+	match, found := intake.Correlate(src, rec, linked, in.dir)
 	if !found {
-		return in.park(tx, r.Key, intake.ParkedFact(src, rec, tx.Now()))
+		return in.park(tx, r.Key, intake.ParkedFact(src, rec, match, tx.Now()))
 	}
-	fact := intake.NewFact(src, rec, id, how, tx.Now())
+	fact, urgent := intake.NewFact(src, rec, match, tx.Now()), r.Topic == event.UrgentRecords
 	if linked != "" {
-		emit(tx, fact)
+		emit(tx, fact, urgent)
 		return nil
 	}
-	links.Put(tx, r.Key, id)
-	if how == intake.AsNew { // what waited, waited for this hire
-		emit(tx, fact)
-		in.release(tx, r.Key, id, how)
+	links.Put(tx, r.Key, match.ID)
+	if match.How == intake.AsNew { // what waited, waited for this hire
+		emit(tx, fact, urgent)
+		in.release(tx, r.Key, match, "")
 		return nil
 	}
-	in.release(tx, r.Key, id, how)
-	emit(tx, fact)
+	in.release(tx, r.Key, match, "")
+	emit(tx, fact, urgent)
 	return nil
 }
 
@@ -94,13 +94,20 @@ func reject(tx *stream.Tx, r stream.Record) error {
 	return nil
 }
 
-func emit(tx *stream.Tx, f event.Fact) { tx.Emit(event.IdentityFacts, string(f.IdentityID), f) }
+// emit sends a fact to its identity; emergencies, and what came on the fast lane, go on it.
+func emit(tx *stream.Tx, f event.Fact, urgent bool) {
+	topic := event.IdentityFacts
+	if urgent || f.Record.Kind == event.Emergency || f.Record.Kind == event.EmergencyLift {
+		topic = event.UrgentFacts
+	}
+	tx.Emit(topic, string(f.IdentityID), f)
+}
 
 // park keeps a record until somebody is known, and puts the wait on record. The same record again is on record again
 // (as a duplicate), but waits once.
 func (in *intaker) park(tx *stream.Tx, key string, f event.Fact) error {
 	waiting, _ := parked.Get(tx, key)
-	emit(tx, f)
+	emit(tx, f, false)
 	for _, w := range waiting {
 		if w.ID == f.ID {
 			return nil
@@ -116,14 +123,26 @@ func (in *intaker) park(tx *stream.Tx, key string, f event.Fact) error {
 	return nil
 }
 
-// release emits what waited for a worker, in order.
-func (in *intaker) release(tx *stream.Tx, key string, id event.IdentityID, how string) {
+// release emits what waited for a worker, in order, now that it is known whose it is. What still lacks another worker
+// (a merge) goes on waiting.
+func (in *intaker) release(tx *stream.Tx, key string, whose intake.Match, actor event.IdentityID) {
 	waiting, ok := parked.Get(tx, key)
 	if !ok {
 		return
 	}
+	var rest []event.Fact
 	for _, f := range waiting {
-		emit(tx, intake.Release(f, id, how))
+		match, found := intake.Correlate(in.sources[f.Record.Source], f.Record, whose.ID, in.dir)
+		if !found {
+			rest = append(rest, f)
+			continue
+		}
+		match.How = whose.How
+		emit(tx, intake.Release(f, match, actor), false)
+	}
+	if len(rest) > 0 {
+		parked.Put(tx, key, rest)
+		return
 	}
 	parked.Delete(tx, key)
 	in.count(tx, -1)
@@ -144,14 +163,15 @@ func (in *intaker) recheck(tx *stream.Tx) error {
 		return nil
 	}
 	for key, waiting := range parked.All(tx) {
+		linked, _ := links.Get(tx, key)
 		for _, f := range waiting {
 			src, ok := in.sources[f.Record.Source]
 			if !ok { // no longer configured; what waits stays on record
 				break
 			}
-			if id, how, found := intake.Correlate(src, f.Record, "", in.dir); found {
-				links.Put(tx, key, id)
-				in.release(tx, key, id, how)
+			if match, found := intake.Correlate(src, f.Record, linked, in.dir); found {
+				links.Put(tx, key, match.ID)
+				in.release(tx, key, match, "")
 				break
 			}
 		}

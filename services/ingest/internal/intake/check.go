@@ -28,7 +28,7 @@ const (
 
 // Fault is why a record can never be taken as it is. It names places, never what stands there.
 type Fault struct {
-	Class string // key, invalid, unsupported
+	Class string // key, invalid
 	Text  string
 }
 
@@ -64,6 +64,8 @@ func (c *Checker) Check(key string, r event.SourceRecord) (Source, error) {
 	switch {
 	case r.Source == "" || r.SourceKey == "":
 		return Source{}, fault("invalid", "source or source_key is empty; both name the worker")
+	case r.Source == event.OwnSource:
+		return Source{}, fault("invalid", "source: %s is the pipeline's own name; no source has it", event.OwnSource)
 	case key != r.Source+"/"+r.SourceKey:
 		return Source{}, fault("key", "the record key is not source/source_key; key the record so, or records of one worker lose their order")
 	}
@@ -112,7 +114,14 @@ func (c *Checker) kind(src Source, r event.SourceRecord) error {
 		}
 	case event.Absent:
 	case event.Merge, event.SplitOff:
-		return fault("unsupported", "kind: %s is not supported yet; correct the workers at the source", r.Kind)
+		switch {
+		case src.Authority != Employment:
+			return refused(src, r.Kind)
+		case r.RelatedKey == "" || r.RelatedKey == r.SourceKey:
+			return fault("invalid", "related_key: %s is about two workers of the source; name the other one", r.Kind)
+		}
+	case event.EmergencyLift:
+		return fault("invalid", "kind: no source lifts an emergency; two people do, see `joinery emergency lift`")
 	default:
 		return fault("invalid", "kind: none of upsert, terminate, correct_termination, reverse_termination, rescind, suspend, resume, absent, emergency, merge, split")
 	}
@@ -127,8 +136,8 @@ func (c *Checker) record(r event.SourceRecord) error {
 	switch {
 	case r.ID == "":
 		return fault("invalid", "id is empty; it is what makes taking a record twice harmless")
-	case len(r.ID) > maxText || len(r.SourceKey) > maxText || len(r.Reason) > maxText:
-		return fault("invalid", "id, source_key and reason may have at most %d bytes", maxText)
+	case len(r.ID) > maxText || len(r.SourceKey) > maxText || len(r.Reason) > maxText || len(r.RelatedKey) > maxText:
+		return fault("invalid", "id, source_key, related_key and reason may have at most %d bytes", maxText)
 	case r.RecordedAt.IsZero() || r.RecordedAt.Year() < 1900 || r.RecordedAt.Year() > calendar.Never:
 		return fault("invalid", "recorded_at: it is when the source knew it, and may not be missing")
 	}

@@ -34,7 +34,9 @@ func TestABadRecordIsNamedByPlaceAndNeverByValue(t *testing.T) {
 		{"no recorded_at", "invalid", "recorded_at", func(r *event.SourceRecord) { r.RecordedAt = time.Time{} }},
 		{"a kind nobody knows", "invalid", "kind: none of", func(r *event.SourceRecord) { r.Kind = "fire" }},
 		{"an upsert of nobody", "invalid", "person: an upsert", func(r *event.SourceRecord) { r.Person = nil }},
-		{"a merge", "unsupported", "merge is not supported", func(r *event.SourceRecord) { r.Kind = event.Merge }},
+		{"a merge with nobody", "invalid", "related_key", func(r *event.SourceRecord) { r.Kind = event.Merge }},
+		{"a split from oneself", "invalid", "related_key", func(r *event.SourceRecord) { r.Kind, r.RelatedKey = event.SplitOff, r.SourceKey }},
+		{"a source that lifts an emergency", "invalid", "two people do", func(r *event.SourceRecord) { r.Kind = event.EmergencyLift }},
 		{"a day that is none", "invalid", "effective_at: neither", func(r *event.SourceRecord) { r.EffectiveAt = "Secret-30" }},
 		{"a start that is none", "invalid", "person.start_date: not a date", func(r *event.SourceRecord) { r.Person.StartDate = "Secret-31" }},
 		{"an instant as the end date", "invalid", "person.end_date: not a date", func(r *event.SourceRecord) { r.Person.EndDate = "2026-03-02T09:00:00Z" }},
@@ -64,7 +66,7 @@ func TestABadRecordIsNamedByPlaceAndNeverByValue(t *testing.T) {
 func TestASourceMaySendOnlyWhatItsAuthorityAllows(t *testing.T) {
 	t.Parallel()
 	allowed := map[string]string{
-		"hr":  "upsert terminate correct_termination reverse_termination rescind suspend resume absent emergency",
+		"hr":  "upsert terminate correct_termination reverse_termination rescind suspend resume absent emergency merge split",
 		"crm": "upsert absent",
 		"soc": "absent emergency",
 	}
@@ -72,7 +74,7 @@ func TestASourceMaySendOnlyWhatItsAuthorityAllows(t *testing.T) {
 	for source, kinds := range allowed {
 		for kind := range strings.FieldsSeq(allowed["hr"]) {
 			r := record()
-			r.Source, r.Kind = source, event.RecordKind(kind)
+			r.Source, r.Kind, r.RelatedKey = source, event.RecordKind(kind), "1002"
 			_, err := c.Check(source+"/1001", r)
 			if want := strings.Contains(" "+kinds+" ", " "+kind+" "); (err == nil) != want {
 				t.Errorf("%s sends %s: %v", source, kind, err)
@@ -81,10 +83,21 @@ func TestASourceMaySendOnlyWhatItsAuthorityAllows(t *testing.T) {
 	}
 }
 
+// directory has people by number, mail address, worker and likeness.
 type directory map[string]event.IdentityID
 
+func (d directory) Entry(event.IdentityID) (event.DirectoryEntry, bool) {
+	return event.DirectoryEntry{}, false
+}
 func (d directory) ByEmployeeNumber(s string) (event.IdentityID, bool) { id, ok := d[s]; return id, ok }
 func (d directory) ByEmail(s string) (event.IdentityID, bool)          { id, ok := d[s]; return id, ok }
+func (d directory) ByWorker(s string) (event.IdentityID, bool)         { id, ok := d[s]; return id, ok }
+func (d directory) Alike(s string) []event.IdentityID {
+	if id, ok := d[s]; ok {
+		return []event.IdentityID{id}
+	}
+	return nil
+}
 
 func TestARecordIsCorrelatedByLinkThenStrongKeysThenAsNew(t *testing.T) {
 	t.Parallel()
@@ -109,9 +122,9 @@ func TestARecordIsCorrelatedByLinkThenStrongKeysThenAsNew(t *testing.T) {
 		{"nobody is known, and the source may not hire", crm, r, "", nil, "", ""},
 		{"an end of nobody known does not make somebody", hr, terminate, "", both, "", ""},
 	} {
-		id, how, found := intake.Correlate(c.source, c.record, c.linked, c.dir)
-		if id != c.id || how != c.how || found != (c.id != "") {
-			t.Errorf("%s: %q by %q, want %q by %q", c.name, id, how, c.id, c.how)
+		m, found := intake.Correlate(c.source, c.record, c.linked, c.dir)
+		if m.ID != c.id || m.To != c.id || m.How != c.how || found != (c.id != "") {
+			t.Errorf("%s: %+v, want %q by %q", c.name, m, c.id, c.how)
 		}
 	}
 }
@@ -122,10 +135,10 @@ func TestTwoSourcesThatMeetAPersonAtTheSameMomentNameThemAlike(t *testing.T) {
 	b.Source, b.SourceKey, b.Person.Email = "payroll", "x-9", ""
 	payroll := hr
 	payroll.Name = "payroll"
-	first, _, _ := intake.Correlate(hr, a, "", directory{})
-	second, _, _ := intake.Correlate(payroll, b, "", directory{})
-	if first != second {
-		t.Errorf("%s and %s", first, second)
+	first, _ := intake.Correlate(hr, a, "", directory{})
+	second, _ := intake.Correlate(payroll, b, "", directory{})
+	if first.ID != second.ID {
+		t.Errorf("%s and %s", first.ID, second.ID)
 	}
 }
 
@@ -136,5 +149,52 @@ func TestNormalisingTrimsAndLeavesTheRecordOfOthersAlone(t *testing.T) {
 	n := intake.Normalise(r)
 	if n.Person.Email != "ann@acme.example" || n.Person.Department != "Finance" || r.Person.Department != "Finance " {
 		t.Errorf("%+v of %+v", n.Person, r.Person)
+	}
+}
+
+func TestSomebodyAlikeIsNeverTakenForTheSameOrForANewPersonByAMachine(t *testing.T) {
+	t.Parallel()
+	r := record()
+	r.Person.GivenName, r.Person.FamilyName, r.Person.Attributes = "Ann", "Nováková", map[string]string{"birth_date": "1990-05-17"}
+	other := event.Profile{DisplayName: "ANN  Novakova", Attributes: map[string]string{"birth_date": "1990-05-17"}}
+	m, found := intake.Correlate(hr, r, "", directory{other.Likeness(): "p-9"})
+	if found || len(m.Candidates) != 1 || m.Candidates[0] != "p-9" {
+		t.Errorf("%+v, %v", m, found)
+	}
+	f := intake.ParkedFact(hr, r, m, r.RecordedAt)
+	if f.Parked != "weak_match" || len(f.Candidates) != 1 || f.IdentityID == "p-9" {
+		t.Errorf("%+v", f)
+	}
+	for name, spoil := range map[string]func(*event.Profile){
+		"another birth date": func(p *event.Profile) { p.Attributes = map[string]string{"birth_date": "1991-05-17"} },
+		"no birth date":      func(p *event.Profile) { p.Attributes = nil },
+		"another name":       func(p *event.Profile) { p.FamilyName = "Novak" },
+	} {
+		p := r.Person.Clone()
+		spoil(&p)
+		if p.Likeness() == other.Likeness() {
+			t.Errorf("%s: still alike", name)
+		}
+	}
+}
+
+func TestAMergeGoesToWhoIsAbsorbedAndASplitToWhoHasTheWorker(t *testing.T) {
+	t.Parallel()
+	r := record()
+	r.Kind, r.Person, r.RelatedKey = event.Merge, nil, "1002"
+	if m, found := intake.Correlate(hr, r, "p-1", directory{}); found {
+		t.Errorf("the other worker is not known: %+v", m)
+	}
+	if m, found := intake.Correlate(hr, r, "", directory{"hr/1002": "p-2"}); found {
+		t.Errorf("the worker itself is not known: %+v", m)
+	}
+	m, found := intake.Correlate(hr, r, "p-1", directory{"hr/1002": "p-2"})
+	if f := intake.NewFact(hr, r, m, r.RecordedAt); !found || f.IdentityID != "p-2" || f.Related != "p-1" {
+		t.Errorf("merge: %+v", f)
+	}
+	r.Kind = event.SplitOff
+	m, found = intake.Correlate(hr, r, "p-1", directory{"hr/1002": "p-1"})
+	if f := intake.NewFact(hr, r, m, r.RecordedAt); !found || f.IdentityID != "p-1" || f.Related != "" {
+		t.Errorf("split: %+v", f)
 	}
 }

@@ -56,8 +56,8 @@ func classify(before, after view, c cause) []change {
 	}
 	d.employment()
 	d.attributes()
-	if before.held && !after.held && len(d.out) == 0 {
-		d.out = append(d.out, change{kind: event.EmergencyLifted, at: c.at, by: origin{c.by.Fact, reasonMoot, c.by.Known}, source: c.source})
+	if before.held && !after.held {
+		d.lifted()
 	}
 	return d.out
 }
@@ -70,14 +70,20 @@ func differing(before, after view) []string {
 	}
 	was, is := before.spell(), after.spell()
 	if !was.start.Equal(is.start) {
-		names = append(names, startDate)
+		names = append(names, startDate.String())
 	}
 	if !was.end.at.Equal(is.end.at) {
-		names = append(names, endDate)
+		names = append(names, endDate.String())
+	}
+	if !sameEmployments(before.others, after.others) {
+		names = append(names, spells)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// spells is the name of what differs when another employment does.
+const spells = "spells"
 
 func (d *differ) employment() {
 	was, is := d.before.status(), d.after.status()
@@ -128,6 +134,17 @@ func (d *differ) emergency() {
 	d.out = append(d.out, change{kind: event.EmergencyTermination, at: d.cause.at, by: d.after.heldBy, source: d.after.heldSrc})
 }
 
+// lifted names why the hold stands no more, unless the end that made it moot has been named.
+func (d *differ) lifted() {
+	c := d.cause
+	switch {
+	case c.kind == event.EmergencyLift:
+		d.out = append(d.out, change{kind: event.EmergencyLifted, at: c.at, by: c.by, source: c.source})
+	case len(d.out) == 0:
+		d.out = append(d.out, change{kind: event.EmergencyLifted, at: c.at, by: origin{c.by.Fact, reasonMoot, c.by.Known}, source: c.source})
+	}
+}
+
 // joined is a hire or a rehire. What is over by the time we learn of it is named too.
 func (d *differ) joined(kind event.Kind) {
 	s := d.after.spell()
@@ -153,7 +170,7 @@ func (d *differ) joining() event.Kind {
 
 func (d *differ) started() {
 	s := d.after.spell()
-	d.emitBy(event.Started, s.start, s.Start.By, s.source, startDate)
+	d.emitBy(event.Started, s.start, s.Start.By, s.source, startDate.String())
 	if s.phase == onLeave {
 		d.emitBy(event.LeaveStarted, d.cause.at, s.leave, s.source)
 	}
@@ -169,11 +186,11 @@ func (d *differ) left() {
 	}
 	switch {
 	case s.phase == void:
-		d.emitBy(event.HireRescinded, d.cause.at, s.Void, s.source, endDate)
+		d.emitBy(event.HireRescinded, d.cause.at, s.Void, s.source, endDate.String(), spells)
 	case s.end.contract && !isEmployee(s):
-		d.emitBy(event.ContractEnded, s.end.at, s.end.by, s.source, endDate)
+		d.emitBy(event.ContractEnded, s.end.at, s.end.by, s.source, endDate.String(), spells)
 	default:
-		d.emitBy(event.Termination, s.end.at, s.end.by, s.source, endDate)
+		d.emitBy(event.Termination, s.end.at, s.end.by, s.source, endDate.String(), spells)
 	}
 }
 
@@ -184,11 +201,11 @@ func (d *differ) returned() {
 	case was.phase == void:
 		d.joined(event.Hire)
 	case d.cause.kind == event.ReverseTermination:
-		d.emit(event.TerminationReversed, d.cause.at, endDate)
+		d.emit(event.TerminationReversed, d.cause.at, endDate.String())
 	case was.end.contract && !isEmployee(was):
-		d.emit(event.ContractEndChanged, d.now(), endDate)
+		d.emit(event.ContractEndChanged, d.now(), endDate.String())
 	default:
-		d.emit(event.TerminationCorrected, d.now(), endDate)
+		d.emit(event.TerminationCorrected, d.now(), endDate.String())
 	}
 }
 
@@ -202,13 +219,13 @@ func (d *differ) endMoved(same bool) {
 	isContract := is.end.at.IsZero() || is.end.contract
 	switch {
 	case wasContract && isContract && !isEmployee(is):
-		d.emit(event.ContractEndChanged, d.now(), endDate)
+		d.emit(event.ContractEndChanged, d.now(), endDate.String())
 	case is.end.at.IsZero(), !wasContract && isContract:
-		d.emit(event.TerminationReversed, d.now(), endDate)
+		d.emit(event.TerminationReversed, d.now(), endDate.String())
 	case was.end.at.IsZero(), wasContract && !isContract:
-		d.emit(event.TerminationScheduled, is.end.at, endDate)
+		d.emit(event.TerminationScheduled, is.end.at, endDate.String())
 	default:
-		d.emit(event.TerminationCorrected, d.now(), endDate)
+		d.emit(event.TerminationCorrected, d.now(), endDate.String())
 	}
 }
 
@@ -232,11 +249,11 @@ func (d *differ) attributes() {
 	}
 	kind := event.ProfileChange
 	switch {
-	case has(workerType) && isLive(d.before) && isLive(d.after):
+	case has(workerType.String()) && isLive(d.before) && isLive(d.after):
 		kind = event.Conversion
-	case has("company", "location", "title", "cost_centre", "manager"):
+	case has(company.String(), location.String(), title.String(), costCentre.String(), manager.String(), spells):
 		kind = event.Transfer
-	case has(department):
+	case has(department.String()):
 		kind = event.DepartmentChange
 	}
 	d.emit(kind, d.cause.at, slices.Clone(d.rest)...)
@@ -252,7 +269,7 @@ func (d *differ) now() time.Time {
 }
 
 func isEmployee(s standing) bool {
-	t := s.top.Says[workerType]
+	t := s.top.Says.field[workerType]
 	return t == "" || t == "employee"
 }
 

@@ -18,10 +18,11 @@ func New(zones *calendar.Zones) Model { return Model{zones} }
 
 // Decision is what follows from a fact or from time.
 type Decision struct {
-	State  State
-	Events []*event.IdentityEvent
-	Entry  *event.DirectoryEntry // nil: as it was
-	Next   time.Time             // when Due is to be called; zero: never
+	State   State
+	Events  []*event.IdentityEvent
+	Forward []event.Fact          // for other identities
+	Entry   *event.DirectoryEntry // nil: as it was
+	Next    time.Time             // when Due is to be called; zero: never
 }
 
 // Reasons of transitions that change nothing: a closed set.
@@ -34,12 +35,26 @@ const (
 	reasonNoEmployment = "no_employment"  // stale_ignored: there is no employment it could speak of
 	reasonMoot         = "moot"           // emergency_lifted: there is no employment left that it holds
 	correlated         = "correlated"     // exception.resolved: how
+	byPerson           = "person"         // likewise
 )
 
-// Decide takes a fact. The cause names the record that carries it; event ids derive from it.
-func (m Model) Decide(s State, f event.Fact, recordID string, now time.Time) Decision {
+// Decide takes a fact. recordID names the record that carries it; event ids derive from it. An error means that the fact
+// can never be taken.
+func (m Model) Decide(s State, f event.Fact, recordID string, now time.Time) (Decision, error) {
 	d := m.begin(s, f.IdentityID, recordID, now)
 	before := d.advance()
+	if to, ok := d.state.elsewhere(f); ok {
+		d.sendOn(f, to)
+		return d.finish(before), nil
+	}
+	if moves(f.Record.Kind) && f.Parked == "" {
+		return d.move(f, before)
+	}
+	return d.fact(f, before), nil
+}
+
+// fact takes what a source said of a worker of this person.
+func (d *deciding) fact(f event.Fact, before view) Decision {
 	feed := d.state.feed(f)
 	kept := newFact(f)
 	switch {
@@ -57,9 +72,9 @@ func (m Model) Decide(s State, f event.Fact, recordID string, now time.Time) Dec
 	}
 	d.resolve(f)
 	feed.insert(kept)
-	d.tracks = m.tracks(d.state)
+	d.tracks = d.model.tracks(d.state)
 	after := look(d.tracks, d.state.At)
-	zone := m.zones.Zone(feed.zoneName())
+	zone := d.model.zones.Zone(feed.zoneName())
 	changes := classify(before, after, cause{kept.origin(), feed.Source, effect(kept, zone), f.Record.Kind, false})
 	switch {
 	case kept.Kind == event.Absent:
@@ -87,14 +102,15 @@ func effect(f fact, zone *time.Location) time.Time {
 
 // deciding is a decision in the making.
 type deciding struct {
-	model  Model
-	id     event.IdentityID
-	record string
-	now    time.Time
-	state  State
-	tracks []tracked
-	start  view // as others know the person
-	events []*event.IdentityEvent
+	model   Model
+	id      event.IdentityID
+	record  string
+	now     time.Time
+	state   State
+	tracks  []tracked
+	start   view // as others know the person
+	events  []*event.IdentityEvent
+	forward []event.Fact
 }
 
 func (m Model) begin(s State, id event.IdentityID, recordID string, now time.Time) *deciding {
@@ -119,7 +135,7 @@ func (d *deciding) advance() view {
 }
 
 func (d *deciding) finish(v view) Decision {
-	out := Decision{Events: d.events}
+	out := Decision{Events: d.events, Forward: d.forward}
 	if entry := v.entry(d.id); entry != nil {
 		if before := d.start.entry(d.id); before == nil || !reflect.DeepEqual(before, entry) {
 			out.Entry = entry
@@ -177,7 +193,7 @@ func (d *deciding) silent(f event.Fact, feed *Feed, after view) {
 	case slices.ContainsFunc(milestones(d.tracks, d.state.At, 0), fact(f.ID)):
 	case !newest || isUpsert && !slices.Contains(after.shown, f.ID):
 		d.ignore(event.StaleIgnored, reasonSuperseded, f)
-	case isUpsert && feed.Authority == employment && after.spell().top.By.Fact != f.ID:
+	case isUpsert && feed.Authority == employing && !after.goingOn(f.ID):
 		d.ignore(event.StaleIgnored, reasonOtherSpell, f)
 	default:
 		d.ignore(event.DuplicateIgnored, reasonUnchanged, f)
@@ -202,6 +218,9 @@ func (d *deciding) quarantine(f event.Fact) {
 		e.OpenedAt = f.KnownAt.UTC()
 		e.Outcome, e.Reason = "quarantined", f.Parked
 		e.Message = "Nobody with the keys of this record is known yet; it waits and is applied once somebody is."
+		if len(f.Candidates) > 0 {
+			e.Candidates, e.Message = f.Candidates, "This may be somebody known, though no key says so; it waits until a person says whose it is."
+		}
 	}
 }
 
@@ -215,4 +234,8 @@ func (d *deciding) resolve(f event.Fact) {
 	e.OpenedAt, e.Resolution = f.ParkedAt.UTC(), correlated
 	e.Outcome, e.Reason = "resolved", correlated
 	e.Message = "Somebody with the keys of this record is known now; it is applied."
+	if f.Actor != "" {
+		e.Actor, e.Resolution, e.Reason = string(f.Actor), byPerson, byPerson
+		e.Message = "A person said whose record this is; it is applied."
+	}
 }

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -11,8 +10,17 @@ import (
 
 // State is everything remembered of one person. The zero State knows nothing.
 type State struct {
-	At    int64  `json:"at"` // the last look, Unix milliseconds
-	Feeds []Feed `json:"f"`  // by (source, key)
+	At    int64            // the last look, Unix milliseconds
+	Feeds []Feed           // by (source, key)
+	Into  event.IdentityID // set: this identity turned out to be that one, and what is said of it is sent on
+	Gone  []gone           // feeds that turned out to be another identity's
+	Moves []string         // ids of the newest facts about merges and splits
+}
+
+// gone says where the facts of a feed go from now on.
+type gone struct {
+	Source, Key string
+	To          event.IdentityID
 }
 
 // Feed is what one source said of one worker. Authority and Timezone are those of the fact that opened it.
@@ -20,7 +28,8 @@ type Feed struct {
 	Source    string
 	Key       string
 	Authority string
-	Timezone  string // the source's, for a worker without one
+	Timezone  string             // the source's, for a worker without one
+	From      []event.IdentityID // the identities it was merged out of, the latest last
 
 	facts []fact // in version order
 	base  *base  // what older facts came to; nil: there are none
@@ -51,13 +60,18 @@ func (b *base) covers(f fact) bool {
 
 // feed finds or opens the feed that f belongs to.
 func (s *State) feed(f event.Fact) *Feed {
-	i, found := slices.BinarySearchFunc(s.Feeds, f.Record, func(have Feed, want event.SourceRecord) int {
-		return cmp.Or(cmp.Compare(have.Source, want.Source), cmp.Compare(have.Key, want.SourceKey))
-	})
+	i, found := s.find(f.Record.Source, f.Record.SourceKey)
 	if !found {
 		s.Feeds = slices.Insert(s.Feeds, i, Feed{Source: f.Record.Source, Key: f.Record.SourceKey, Authority: f.Authority, Timezone: f.Timezone})
 	}
 	return &s.Feeds[i]
+}
+
+// find is where the feed of a worker stands, or would.
+func (s *State) find(source, key string) (int, bool) {
+	return slices.BinarySearchFunc(s.Feeds, source, func(have Feed, source string) int {
+		return cmp.Or(cmp.Compare(have.Source, source), cmp.Compare(have.Key, key))
+	})
 }
 
 func (f *Feed) seen(id string) bool {
@@ -66,7 +80,7 @@ func (f *Feed) seen(id string) bool {
 
 // insert puts a fact at its place in the version order.
 func (f *Feed) insert(n fact) {
-	f.facts = append(slices.Clone(f.facts), n)
+	f.facts = append(slices.Clip(f.facts), n)
 	slices.SortStableFunc(f.facts, func(a, b fact) int { return cmp.Or(bySequence(a, b), byTime(a, b)) })
 	f.place()
 	slices.SortStableFunc(f.facts, func(a, b fact) int {
@@ -133,46 +147,4 @@ func (f *Feed) compact(zone *time.Location, now int64) {
 	}
 	f.base, f.facts = folded, slices.Clone(f.facts[foldFacts:])
 	f.place()
-}
-
-// feedJSON is a Feed in the changelog. Each upsert holds its difference to the one before it: "" is no longer said.
-type feedJSON struct {
-	Source    string `json:"s"`
-	Key       string `json:"k"`
-	Authority string `json:"a"`
-	Timezone  string `json:"z,omitempty"`
-	Facts     []fact `json:"f,omitempty"`
-	Base      *base  `json:"b,omitempty"`
-}
-
-// MarshalJSON writes the feed as feedJSON.
-func (f Feed) MarshalJSON() ([]byte, error) {
-	out := feedJSON{Source: f.Source, Key: f.Key, Authority: f.Authority, Timezone: f.Timezone, Facts: slices.Clone(f.facts), Base: f.base}
-	var before sayings
-	for i, n := range f.facts {
-		if n.Kind != "" {
-			continue
-		}
-		out.Facts[i].Says, before = before.to(n.Says), n.Says
-	}
-	return json.Marshal(out)
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (f *Feed) UnmarshalJSON(b []byte) error {
-	var in feedJSON
-	if err := json.Unmarshal(b, &in); err != nil {
-		return err
-	}
-	*f = Feed{Source: in.Source, Key: in.Key, Authority: in.Authority, Timezone: in.Timezone, facts: in.Facts, base: in.Base}
-	says := sayings{}
-	for i, n := range f.facts {
-		if n.Kind != "" {
-			continue
-		}
-		says = says.with(n.Says)
-		f.facts[i].Says = says
-	}
-	f.place()
-	return nil
 }

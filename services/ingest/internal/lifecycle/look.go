@@ -2,8 +2,8 @@ package lifecycle
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,8 +11,11 @@ import (
 	"joinery.internal/services/ingest/internal/calendar"
 )
 
-// employment is the authority of sources that may hire and end.
-const employment = "employment"
+// employing is the authority of sources that may hire and end.
+const employing = "employment"
+
+// signal is the authority of sources that only contain and report.
+const signal = "signal"
 
 // tracked is what the facts of a feed come to.
 type tracked struct {
@@ -48,12 +51,22 @@ type standing struct {
 // view is the person at a moment.
 type view struct {
 	at      int64
-	spells  []standing // the one that counts first; none: no one is known
-	shown   []string   // facts whose snapshot holds, of every spell and every other source
-	says    sayings    // of all sources
-	held    bool       // an emergency hold stands
+	spells  []standing   // the one that counts first; none: no one is known
+	others  []employment // that go on beside it, by id
+	shown   []string     // facts whose snapshot holds, of every spell and every other source
+	says    *sayings     // of all sources
+	held    bool         // an emergency hold stands
 	heldBy  origin
 	heldSrc string
+	lifted  origin // why none does any more
+}
+
+// employment is a spell as others see it.
+type employment struct {
+	id         string
+	says       *sayings
+	status     event.Status
+	start, end time.Time
 }
 
 // known says whether there is anybody.
@@ -62,8 +75,10 @@ func (v view) known() bool { return len(v.spells) > 0 }
 // spell is the one that counts.
 func (v view) spell() standing { return v.spells[0] }
 
-func (v view) status() event.Status {
-	switch v.spell().phase {
+func (v view) status() event.Status { return v.spell().phase.status() }
+
+func (p phase) status() event.Status {
+	switch p {
 	case live:
 		return event.StatusActive
 	case onLeave:
@@ -72,6 +87,13 @@ func (v view) status() event.Status {
 		return event.StatusPrehire
 	}
 	return event.StatusEnded
+}
+
+// goingOn says whether what a fact says is what holds in an employment that goes on, or in the one that counts.
+func (v view) goingOn(fact string) bool {
+	return slices.ContainsFunc(v.spells, func(s standing) bool {
+		return s.top.By.Fact == fact && (s.id == v.spell().id || s.phase <= onLeave)
+	})
 }
 
 // find returns the spell of that id.
@@ -97,9 +119,9 @@ func (m Model) tracks(s State) []tracked {
 
 // look is the person at the moment now, Unix milliseconds.
 func look(tracks []tracked, now int64) view {
-	v := view{at: now}
+	v := view{at: now, says: silence}
 	for _, t := range tracks {
-		if t.authority != employment {
+		if t.authority != employing {
 			continue
 		}
 		for i := range t.Spells {
@@ -113,12 +135,13 @@ func look(tracks []tracked, now int64) view {
 	slices.SortFunc(v.spells, byWeight)
 	v.hold(tracks)
 	v.say(tracks)
+	v.accompany(tracks)
 	return v
 }
 
 func (t tracked) standing(i int, now int64) standing {
 	sp := &t.Spells[i]
-	s := standing{spell: sp, id: fmt.Sprintf("%s/%s/%d", t.source, t.key, i), source: t.source, zone: t.zone,
+	s := standing{spell: sp, id: t.source + "/" + t.key + "/" + strconv.Itoa(i), source: t.source, zone: t.zone,
 		start: sp.Start.At.Begin(t.zone), end: sp.end(t.zone)}
 	away, by := sp.onLeave(now)
 	s.leave = by
@@ -145,39 +168,84 @@ func byWeight(a, b standing) int {
 	return cmp.Or(cmp.Compare(a.phase, b.phase), a.start.Compare(b.start), cmp.Compare(a.id, b.id))
 }
 
-// say folds the attributes: the spell that counts, then profile sources by name where it is silent.
+// say folds the attributes of the spell that counts.
 func (v *view) say(tracks []tracked) {
-	s := v.spell()
-	v.says = sayings{}
-	v.says.fill(s.top.Says)
+	v.says = v.told(v.spell(), tracks)
 	for _, t := range tracks {
-		if t.authority == employment || len(t.Spells) == 0 {
-			continue
-		}
-		if top, ok := t.Spells[0].top(v.at); ok && top.Rank <= v.at {
-			v.says.fill(top.Says)
+		if top, ok := t.profile(v.at); ok {
 			v.shown = append(v.shown, top.By.Fact)
 		}
 	}
-	v.says[startDate] = string(calendar.Day(s.start, s.zone))
-	v.says[timezone] = s.zone.String()
-	delete(v.says, endDate)
-	if !s.end.at.IsZero() {
-		v.says[endDate] = string(calendar.Day(s.end.at.Add(-time.Nanosecond), s.zone))
-	}
 }
 
-// hold finds an emergency that stands: taken effect, and not made moot by an end of employment that came into force
-// after it.
+// told is what is said of the person in a spell: by its own source, then by profile sources by name where that is silent.
+func (v *view) told(s standing, tracks []tracked) *sayings {
+	says := s.top.Says.copy()
+	for _, t := range tracks {
+		if top, ok := t.profile(v.at); ok {
+			says.fill(top.Says)
+		}
+	}
+	says.field[startDate] = string(calendar.Day(s.start, s.zone))
+	says.field[timezone] = s.zone.String()
+	says.field[endDate] = ""
+	if !s.end.at.IsZero() {
+		says.field[endDate] = string(calendar.Day(s.end.at.Add(-time.Nanosecond), s.zone))
+	}
+	return says
+}
+
+// profile is what a source that may not hire says at the moment now.
+func (t tracked) profile(now int64) (slice, bool) {
+	if t.authority == employing || len(t.Spells) == 0 {
+		return slice{}, false
+	}
+	top, ok := t.Spells[0].top(now)
+	return top, ok && top.Rank <= now
+}
+
+// accompany lists the other employments: access is the union over what goes on.
+func (v *view) accompany(tracks []tracked) {
+	for _, s := range v.spells[1:] {
+		if s.phase == live || s.phase == onLeave {
+			v.others = append(v.others, employment{s.id, v.told(s, tracks), s.phase.status(), s.start.UTC(), s.end.at})
+		}
+	}
+	slices.SortFunc(v.others, func(a, b employment) int { return cmp.Compare(a.id, b.id) })
+}
+
+func sameEmployments(a, b []employment) bool {
+	return slices.EqualFunc(a, b, func(a, b employment) bool {
+		d := a.says.to(b.says)
+		return a.id == b.id && a.status == b.status && a.start.Equal(b.start) && a.end.Equal(b.end) && d.mask == 0 && len(d.extra) == 0
+	})
+}
+
+// hold finds an emergency that stands: taken effect, and since then neither lifted nor made moot by an end of employment.
 func (v *view) hold(tracks []tracked) {
 	for _, t := range tracks {
 		for _, h := range t.Holds {
 			from := h.At.Begin(t.zone).UnixMilli()
-			if from <= v.at && !v.moot(max(from, h.By.Known)) {
+			inForce := max(from, h.By.Known)
+			if lift, ok := liftedSince(tracks, inForce); ok {
+				v.lifted = lift
+			} else if from <= v.at && !v.moot(inForce) {
 				v.held, v.heldBy, v.heldSrc = true, h.By, t.source
 			}
 		}
 	}
+}
+
+// liftedSince finds the word of two people that ends a hold in force since then.
+func liftedSince(tracks []tracked, inForce int64) (origin, bool) {
+	for _, t := range tracks {
+		for _, l := range t.Lifts {
+			if l.By.Known >= inForce {
+				return l.By, true
+			}
+		}
+	}
+	return origin{}, false
 }
 
 // moot says whether the person was out of employment at some time after since.
@@ -211,7 +279,11 @@ func (v view) person(id event.IdentityID) *event.Person {
 		return nil
 	}
 	s := v.spell()
-	return &event.Person{ID: id, Profile: v.says.profile(), Status: v.status(), Start: s.start.UTC(), End: s.end.at, Emergency: v.held}
+	p := &event.Person{ID: id, Profile: v.says.profile(), Status: v.status(), Start: s.start.UTC(), End: s.end.at, Emergency: v.held}
+	for _, e := range v.others {
+		p.Spells = append(p.Spells, event.Spell{ID: e.id, Profile: e.says.profile(), Status: e.status, Start: e.start, End: e.end})
+	}
+	return p
 }
 
 // entry is the public part.
@@ -224,8 +296,22 @@ func (v view) entry(id event.IdentityID) *event.DirectoryEntry {
 	if name == "" {
 		name = strings.TrimSpace(p.GivenName + " " + p.FamilyName)
 	}
-	return &event.DirectoryEntry{IdentityID: id, EmployeeNumber: p.EmployeeNumber, Email: p.Email, DisplayName: name,
-		Department: p.Department, Manager: p.Manager, Status: v.status()}
+	e := &event.DirectoryEntry{IdentityID: id, EmployeeNumber: p.EmployeeNumber, Email: p.Email, DisplayName: name,
+		Department: p.Department, Manager: p.Manager, Status: v.status(), Likeness: p.Likeness()}
+	for _, s := range v.spells {
+		says := s.top.Says
+		for _, alias := range [...]string{says.field[employeeNumber], says.field[email]} {
+			if alias != "" && alias != e.EmployeeNumber && alias != e.Email {
+				e.Aliases = append(e.Aliases, alias)
+			}
+		}
+		e.Workers = append(e.Workers, s.id[:strings.LastIndexByte(s.id, '/')])
+	}
+	for _, list := range []*[]string{&e.Aliases, &e.Workers} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return e
 }
 
 // milestone is a moment at which the person may come to differ, and the fact behind it.

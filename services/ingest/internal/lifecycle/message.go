@@ -32,6 +32,9 @@ func message(kind event.Kind, v view) string {
 	case event.EmergencyTermination:
 		return "All access is cut off until two people lift it."
 	case event.EmergencyLifted:
+		if (v.lifted != origin{}) {
+			return "Two people lifted the emergency."
+		}
 		return "The emergency is moot: there is no employment left that it holds."
 	case event.LeaveStarted:
 		return "Leave has begun."

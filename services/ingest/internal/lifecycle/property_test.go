@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -50,7 +49,7 @@ func anyFacts(rt *rapid.T, n int) []event.Fact {
 		known := begin.Add(time.Duration(rapid.IntRange(0, 110*24).Draw(rt, "known")) * time.Hour)
 		r := event.SourceRecord{ID: fmt.Sprint(i), Source: "hr", SourceKey: "7", Sequence: &seq, Kind: rapid.SampledFrom(kinds).Draw(rt, "kind"),
 			RecordedAt: known.Add(-time.Duration(rapid.IntRange(-2, 100).Draw(rt, "lag")) * time.Hour)}
-		f := event.Fact{ID: fmt.Sprint("f-", i), Authority: employment, Timezone: "Europe/Prague", KnownAt: known}
+		f := event.Fact{ID: fmt.Sprint("f-", i), Authority: employing, Timezone: "Europe/Prague", KnownAt: known}
 		switch rapid.IntRange(0, 9).Draw(rt, "source") {
 		case 0:
 			r.Source, f.Authority, r.Kind = "crm", "profile", event.Upsert
@@ -69,13 +68,21 @@ func anyFacts(rt *rapid.T, n int) []event.Fact {
 	return out
 }
 
+func decide(t interface{ Fatal(...any) }, m Model, s State, f event.Fact, recordID string, now time.Time) Decision {
+	d, err := m.Decide(s, f, recordID, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // play hands over facts at rising moments and returns the state at the end.
 func play(rt *rapid.T, m Model, facts []event.Fact) State {
 	var s State
 	now := end.Add(-time.Duration(len(facts)+1) * 10 * time.Hour)
 	for i, f := range facts {
 		now = now.Add(time.Duration(rapid.IntRange(0, 10).Draw(rt, "wait")) * time.Hour)
-		d := m.Decide(s, f, fmt.Sprint(i), now)
+		d := decide(rt, m, s, f, fmt.Sprint(i), now)
 		told(rt, m, s, d)
 		s = reread(rt, d.State)
 	}
@@ -108,12 +115,12 @@ func told(rt *rapid.T, m Model, before State, d Decision) {
 }
 
 func reread(rt *rapid.T, s State) State {
-	b, err := json.Marshal(s)
+	b, err := s.AppendBinary(nil)
 	if err != nil {
 		rt.Fatal(err)
 	}
 	var out State
-	if err := json.Unmarshal(b, &out); err != nil {
+	if err := out.UnmarshalBinary(b); err != nil {
 		rt.Fatal(err)
 	}
 	if !reflect.DeepEqual(s, out) {
@@ -140,21 +147,21 @@ func TestAnOlderEnablingWordNeverUndoesAnEnd(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := New(calendar.NewZones())
 		first, last := int64(1), int64(100)
-		hire := event.Fact{ID: "hire", IdentityID: "p-1", Authority: employment, Timezone: "UTC", KnownAt: begin, Record: event.SourceRecord{
+		hire := event.Fact{ID: "hire", IdentityID: "p-1", Authority: employing, Timezone: "UTC", KnownAt: begin, Record: event.SourceRecord{
 			Source: "hr", SourceKey: "7", Sequence: &first, Kind: event.Upsert, RecordedAt: begin, Person: &event.Profile{StartDate: "2026-01-01"}}}
-		leave := event.Fact{ID: "leave", IdentityID: "p-1", Authority: employment, Timezone: "UTC", KnownAt: begin.AddDate(0, 0, 30),
+		leave := event.Fact{ID: "leave", IdentityID: "p-1", Authority: employing, Timezone: "UTC", KnownAt: begin.AddDate(0, 0, 30),
 			Record: event.SourceRecord{Source: "hr", SourceKey: "7", Sequence: &last, Kind: event.Terminate, RecordedAt: begin.AddDate(0, 0, 30)}}
-		s := m.Decide(State{}, hire, "1", begin).State
-		s = m.Decide(s, leave, "2", leave.KnownAt).State
+		s := decide(rt, m, State{}, hire, "1", begin).State
+		s = decide(rt, m, s, leave, "2", leave.KnownAt).State
 		for i := range rapid.IntRange(1, 10).Draw(rt, "older words") {
 			seq := int64(i + 2)
-			f := event.Fact{ID: fmt.Sprint(i), IdentityID: "p-1", Authority: employment, Timezone: "UTC", KnownAt: end, Record: event.SourceRecord{
+			f := event.Fact{ID: fmt.Sprint(i), IdentityID: "p-1", Authority: employing, Timezone: "UTC", KnownAt: end, Record: event.SourceRecord{
 				Source: "hr", SourceKey: "7", Sequence: &seq, RecordedAt: begin.AddDate(0, 0, rapid.IntRange(0, 100).Draw(rt, "recorded")),
 				Kind: rapid.SampledFrom([]event.RecordKind{event.Upsert, event.Resume, event.ReverseTermination}).Draw(rt, "kind")}}
 			if f.Record.Kind == event.Upsert {
 				f.Record.Person = &event.Profile{StartDate: "2026-01-01", Department: "Finance"}
 			}
-			d := m.Decide(s, f, fmt.Sprint("x", i), end)
+			d := decide(rt, m, s, f, fmt.Sprint("x", i), end)
 			if s = d.State; d.Entry != nil && d.Entry.Status != event.StatusEnded {
 				rt.Fatalf("%s of sequence %d made the person %s", f.Record.Kind, seq, d.Entry.Status)
 			}
@@ -169,16 +176,16 @@ func typical(i int) event.Fact {
 		Phone: fmt.Sprintf("+420 123 456 %03d", i), Department: "Finance", Company: "Acme Industries", CostCentre: "CC-4711", Location: "Prague", Title: "Senior accountant",
 		Manager: "100007", WorkerType: "employee", StartDate: "2026-01-05", Timezone: "Europe/Prague"}
 	r := event.SourceRecord{ID: fmt.Sprint(i), Source: "hr", SourceKey: "100123", Sequence: &seq, RecordedAt: at, Kind: event.Upsert, Person: p}
-	return event.Fact{ID: event.DeriveID("f", 0, "hr", r.ID), IdentityID: "p-1", Authority: employment, Timezone: "Europe/Prague", KnownAt: at, Record: r}
+	return event.Fact{ID: event.DeriveID("f", 0, "hr", r.ID), IdentityID: "p-1", Authority: employing, Timezone: "Europe/Prague", KnownAt: at, Record: r}
 }
 
 func sizeAfter(t *testing.T, n int) (State, int) {
 	m := New(calendar.NewZones())
 	var s State
 	for i := range n {
-		s = m.Decide(s, typical(i), fmt.Sprint(i), begin.AddDate(0, 0, i)).State
+		s = decide(t, m, s, typical(i), fmt.Sprint(i), begin.AddDate(0, 0, i)).State
 	}
-	b, err := json.Marshal(s)
+	b, err := s.AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +208,7 @@ func TestTheStateStaysBoundedAndOldWordsAreNamedStale(t *testing.T) {
 	m := New(calendar.NewZones())
 	old := typical(3)
 	old.ID = "another"
-	d := m.Decide(s, old, "x", begin.AddDate(3, 0, 0))
+	d := decide(t, m, s, old, "x", begin.AddDate(3, 0, 0))
 	if len(d.Events) != 1 || d.Events[0].Kind != event.StaleIgnored || d.Events[0].Reason != reasonHistory {
 		t.Errorf("a word of before history: %+v", d.Events)
 	}
@@ -214,9 +221,9 @@ func BenchmarkAFactAboutAPersonWithTenFacts(b *testing.B) {
 	m := New(calendar.NewZones())
 	var s State
 	for i := range 10 {
-		s = m.Decide(s, typical(i), fmt.Sprint(i), begin.AddDate(0, 0, i)).State
+		s = decide(b, m, s, typical(i), fmt.Sprint(i), begin.AddDate(0, 0, i)).State
 	}
-	kept, err := json.Marshal(s)
+	kept, err := s.AppendBinary(nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -224,11 +231,11 @@ func BenchmarkAFactAboutAPersonWithTenFacts(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var s State
-		if err := json.Unmarshal(kept, &s); err != nil {
+		if err := s.UnmarshalBinary(kept); err != nil {
 			b.Fatal(err)
 		}
-		d := m.Decide(s, next, "x", begin.AddDate(0, 0, 10))
-		if _, err := json.Marshal(d.State); err != nil {
+		d := decide(b, m, s, next, "x", begin.AddDate(0, 0, 10))
+		if _, err := d.State.AppendBinary(nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -14,17 +15,18 @@ type track struct {
 	Zone   string  `json:"z,omitempty"` // last given
 	Spells []spell `json:"s,omitempty"` // in the order they were begun
 	Holds  []dated `json:"h,omitempty"` // emergencies
+	Lifts  []dated `json:"u,omitempty"` // of emergencies, by two people
 }
 
 // spell is one employment. The earlier of Contract and Termination ends it.
 type spell struct {
-	Start       dated   `json:"a"`
-	Contract    dated   `json:"c,omitzero"` // the end_date of a snapshot
-	Termination dated   `json:"t,omitzero"`
-	Void        origin  `json:"v,omitzero"` // rescinded by
-	Slices      []slice `json:"s"`          // by rank, then version
-	Leaves      []leave `json:"l,omitempty"`
-	Carry       sayings `json:"w,omitempty"` // the carried attributes as last given
+	Start       dated    `json:"a"`
+	Contract    dated    `json:"c,omitzero"` // the end_date of a snapshot
+	Termination dated    `json:"t,omitzero"`
+	Void        origin   `json:"v,omitzero"` // rescinded by
+	Slices      []slice  `json:"s"`          // by rank, then version
+	Leaves      []leave  `json:"l,omitempty"`
+	Carry       *sayings `json:"w"` // the carried attributes as last given
 }
 
 // dated is a moment and why; the zero value is none.
@@ -33,13 +35,16 @@ type dated struct {
 	By origin          `json:"b,omitzero"`
 }
 
-// slice is what holds of the person from Rank on. Rank 0: from the first moment of the spell.
+// slice is what holds of the person from Rank on.
 type slice struct {
-	Rank int64   `json:"r,omitempty"`
-	Says sayings `json:"p"`
-	Plan bool    `json:"d,omitempty"` // Says is only what a plan changes
-	By   origin  `json:"b"`
+	Rank int64    `json:"r"`
+	Says *sayings `json:"p"`
+	Was  *sayings `json:"d,omitempty"` // of a plan: only what differs between Was and Says is what it changes
+	By   origin   `json:"b"`
 }
+
+// always is the rank of what holds from the first moment of the spell.
+const always = math.MinInt64
 
 // leave switches the spell on leave, or back.
 type leave struct {
@@ -51,8 +56,8 @@ type leave struct {
 // zoneName is the worker's time zone as last given, else the source's.
 func (f *Feed) zoneName() string {
 	for _, n := range slices.Backward(f.facts) {
-		if name := n.Says[timezone]; name != "" {
-			return name
+		if n.Says != nil && n.Says.field[timezone] != "" {
+			return n.Says.field[timezone]
 		}
 	}
 	if f.base != nil && f.base.Track.Zone != "" {
@@ -84,8 +89,11 @@ func (w *walker) apply(authority string, n fact) {
 	case event.Emergency:
 		w.Holds = append(w.Holds, dated{n.moment(), n.origin()})
 		return
-	case "":
-		if authority == employment {
+	case event.EmergencyLift:
+		w.Lifts = append(w.Lifts, dated{n.moment(), n.origin()})
+		return
+	case event.Upsert:
+		if authority == employing {
 			w.snapshot(n)
 		} else {
 			w.profile(n)
@@ -93,7 +101,7 @@ func (w *walker) apply(authority string, n fact) {
 		return
 	}
 	sp := w.concerned(n)
-	if sp == nil || authority != employment {
+	if sp == nil || authority != employing {
 		return
 	}
 	switch n.Kind {
@@ -140,12 +148,12 @@ func (sp *spell) reverse() {
 
 // snapshot applies an upsert of a source that may hire.
 func (w *walker) snapshot(n fact) {
-	own := calendar.Moment(n.Says[startDate])
+	own := calendar.Moment(n.Says.field[startDate])
 	sp := w.spellOf(own, n)
 	if own == "" {
 		own = sp.Start.At
 	}
-	switch end := calendar.Moment(n.Says[endDate]); {
+	switch end := calendar.Moment(n.Says.field[endDate]); {
 	case end == "" && sp.Carry.changedBy(n.Says, workerType) && !n.moment().Begin(w.zone).After(sp.Contract.At.End(w.zone)):
 		sp.Contract = dated{} // the end of the old contract
 	case end != "" && end != sp.Contract.At:
@@ -153,24 +161,24 @@ func (w *walker) snapshot(n fact) {
 	}
 	sl := slice{Rank: n.rank(w.zone), Says: n.Says, By: n.origin()}
 	if len(sp.Slices) == 0 || sl.Rank <= own.Begin(w.zone).UnixMilli() {
-		sl.Rank = 0
+		sl.Rank = always
 	}
 	if was, ok := sp.top(sl.Rank); ok {
 		sl.Says = sl.Says.carry(was.Says)
 		if sl.Rank > n.position {
-			sl.Plan, sl.Says = true, was.Says.to(sl.Says)
+			sl.Was = was.Says
 		}
 	} else {
 		sl.Says = sl.Says.carry(sp.Carry)
 	}
-	sp.Carry = sayings{}.carry(n.Says).carry(sp.Carry)
+	sp.Carry = silence.carry(n.Says).carry(sp.Carry)
 	sp.Slices = insertSlice(sp.Slices, sl)
 }
 
 // profile applies an upsert of a source that sets attributes only.
 func (w *walker) profile(n fact) {
 	if len(w.Spells) == 0 {
-		w.Spells = []spell{{}}
+		w.Spells = []spell{{Carry: silence}}
 	}
 	sp := &w.Spells[0]
 	sp.Slices = insertSlice(sp.Slices, slice{Rank: n.rank(w.zone), Says: n.Says, By: n.origin()})
@@ -182,7 +190,7 @@ func (w *walker) spellOf(start calendar.Moment, n fact) *spell {
 		if start == "" {
 			start = calendar.Day(n.moment().Begin(w.zone), w.zone)
 		}
-		return w.begin(start, n, nil)
+		return w.begin(start, n, silence)
 	}
 	last := &w.Spells[len(w.Spells)-1]
 	if start == "" {
@@ -212,7 +220,7 @@ func (sp *spell) converts(n fact, begins time.Time, zone *time.Location) bool {
 	return sp.Carry.changedBy(n.Says, workerType) && begins.After(started) && started.UnixMilli() <= n.position
 }
 
-func (w *walker) begin(start calendar.Moment, n fact, before sayings) *spell {
+func (w *walker) begin(start calendar.Moment, n fact, before *sayings) *spell {
 	w.Spells = append(w.Spells, spell{Start: dated{start, n.origin()}, Carry: before})
 	return &w.Spells[len(w.Spells)-1]
 }
@@ -271,8 +279,8 @@ func (sp *spell) top(t int64) (slice, bool) {
 
 // then is what holds once next does too.
 func (s slice) then(next slice) slice {
-	if next.Plan {
-		next.Says, next.Plan = s.Says.with(next.Says), s.Plan
+	if next.Was != nil {
+		next.Says, next.Was = s.Says.with(next.Was.to(next.Says)), nil
 	}
 	return next
 }
@@ -293,6 +301,7 @@ func (t *track) forget(now int64) {
 	const few = 4
 	t.Spells = slices.Clone(t.Spells[max(0, len(t.Spells)-few):])
 	t.Holds = slices.Clone(t.Holds[max(0, len(t.Holds)-few):])
+	t.Lifts = slices.Clone(t.Lifts[max(0, len(t.Lifts)-few):])
 	for i := range t.Spells {
 		sp := &t.Spells[i]
 		for len(sp.Slices) > 1 && sp.Slices[1].Rank <= now {
@@ -312,6 +321,6 @@ func (t track) clone() track {
 		sp := &t.Spells[i]
 		sp.Slices, sp.Leaves = slices.Clone(sp.Slices), slices.Clone(sp.Leaves)
 	}
-	t.Holds = slices.Clone(t.Holds)
+	t.Holds, t.Lifts = slices.Clone(t.Holds), slices.Clone(t.Lifts)
 	return t
 }

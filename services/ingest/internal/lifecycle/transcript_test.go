@@ -117,7 +117,11 @@ func (p *play) says(source string, words []string) {
 		r.Person = person(p.t, values)
 	}
 	f.ID, f.Record = event.DeriveID("f", 0, source, r.ID), r
-	p.keep(p.model.Decide(p.state, f, fmt.Sprintf("facts/0/%d", p.said), p.now))
+	d, err := p.model.Decide(p.state, f, fmt.Sprintf("facts/0/%d", p.said), p.now)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.keep(d)
 }
 
 func authority(source string) string {
@@ -144,12 +148,12 @@ func person(t *testing.T, values map[string]string) *event.Profile {
 
 // keep stores the decision as the changelog would, and writes down what was decided.
 func (p *play) keep(d lifecycle.Decision) {
-	b, err := json.Marshal(d.State)
+	b, err := d.State.AppendBinary(nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.state = lifecycle.State{}
-	if err := json.Unmarshal(b, &p.state); err != nil {
+	if err := p.state.UnmarshalBinary(b); err != nil {
 		p.t.Fatal(err)
 	}
 	p.due = d.Next
