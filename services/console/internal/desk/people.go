@@ -167,6 +167,9 @@ func (d *Desk) named(id event.IdentityID) Named {
 	if e, ok := d.Directory.Entry(id); ok {
 		return Named{ID: id, Name: cmp.Or(e.DisplayName, e.EmployeeNumber)}
 	}
+	if id == event.Anybody {
+		return Named{ID: id, Name: "anybody else"}
+	}
 	return Named{ID: id, Name: string(id)}
 }
 

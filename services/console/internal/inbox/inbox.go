@@ -70,7 +70,8 @@ type Approval struct {
 
 // MayAct says whether the person is asked to decide now.
 func (a Approval) MayAct(id event.IdentityID) bool {
-	return id != "" && a.Status == Open && slices.Contains(a.Approvers, id)
+	asked := slices.Contains(a.Approvers, id) || slices.Contains(a.Approvers, event.Anybody) && id != a.IdentityID && id != a.Requester
+	return id != "" && a.Status == Open && asked
 }
 
 // Inbox is the fold.
@@ -94,6 +95,9 @@ func (b *Inbox) Request(r event.ApprovalRequest) {
 			a.Status = Cancelled
 			a.close()
 		}
+		return
+	}
+	if !a.RequestedAt.IsZero() { // said again: who decides has changed, and the events tell
 		return
 	}
 	a.Entitlements, a.Process, a.Reason = slices.Clone(r.Entitlements), r.Process, r.Reason
