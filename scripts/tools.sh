@@ -6,6 +6,13 @@ set -euo pipefail
 
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo"
+quiet() { # Debian starts a server when it installs one; the tests start their own, so here it does not
+  [ -n "${made:-}" ] || [ -e /usr/sbin/policy-rc.d ] && return
+  printf '#!/bin/sh\nexit 101\n' | $sudo tee /usr/sbin/policy-rc.d >/dev/null
+  $sudo chmod +x /usr/sbin/policy-rc.d
+  made=1
+  trap '$sudo rm -f /usr/sbin/policy-rc.d' EXIT
+}
 need() { # COMMAND PACKAGE WHAT-FOR
   command -v "$1" >/dev/null 2>&1 && return
   echo "installing $2 ($3)" >&2
@@ -13,6 +20,7 @@ need() { # COMMAND PACKAGE WHAT-FOR
     echo "cannot install $2: no apt-get here; install $1 by hand" >&2
     exit 1
   fi
+  quiet
   [ -n "${updated:-}" ] || { $sudo apt-get update -qq >&2; updated=1; }
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "$2" >&2 </dev/null
 }
@@ -28,6 +36,9 @@ need mvn maven "fetches the real Kafka broker of the tests"
 need node nodejs "runs the SCIM server of the tests"
 need python3 python3 "sums up the test run"
 need setpriv util-linux "runs PostgreSQL as nobody in the tests"
+need slapd slapd "a real LDAP server for the tests"
+need samba samba-ad-dc "a real Active Directory domain controller for the tests"
+[ -d /usr/share/samba/setup ] || need samba-ad-provision samba-ad-provision "sets up the domain of the tests"
 if ! command -v postgres >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
   need postgres postgresql "a real target of the SQL connector"
 fi

@@ -65,7 +65,8 @@ func good(dir string) int {
 
 func deaf() int {
 	fmt.Println("ready")
-	select {}
+	_ = unix.Pause() // not select{}, which the runtime ends as a deadlock
+	return 0
 }
 
 func parent(dir string) int {
@@ -195,6 +196,30 @@ func TestAChildThatFailsSaysWhatItsLogSays(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(p.Err(), &exit) {
 		t.Errorf("Err: %v", p.Err())
+	}
+}
+
+// A foreign program: sleep knows nothing of its parent.
+func TestAGuardedProgramIsKilledWhenItsParentAsks(t *testing.T) {
+	t.Parallel()
+	p, err := child.Start(t.Context(), child.Spec{Args: child.Guarded("sleep", "1000")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := p.Ready(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); err != nil {
+		t.Fatalf("process %d: %v", pid, err)
+	}
+	_ = p.Stop(10 * time.Second) // it reports the signal the program died of
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("process %d is still there: %v", pid, err)
 	}
 }
 

@@ -13,6 +13,8 @@
 // decides. Descriptors above 2 are closed in it, also those the parent itself inherited: a lock file that leaks into a
 // long-lived child is held for ever.
 //
+// A program that does not watch its standard input is run under Guarded.
+//
 // The package owns the process, its pipe and its log file; it does not own what the child's data folder holds (package
 // dirlock guards that) nor restarts. Process is safe for concurrent use.
 //

@@ -29,16 +29,6 @@ type node struct {
 	started int64          // length of the log when the process was started
 }
 
-// guard runs the broker and kills it when its own standard input closes: when the test's process is gone. It is the
-// broker's parent, so the id it kills is the broker's until it has waited for it.
-const guard = `exec 3<&0
-"$@" </dev/null 3<&- & broker=$!
-(read -r _ <&3; kill -9 $broker) >/dev/null 2>&1 & watch=$!
-echo $broker
-wait $broker; code=$?
-kill -9 $watch
-exit $code`
-
 // newNodes lays out a cluster: ports has two for each node, the broker's and the controller's.
 func newNodes(dir string, ports []int) []*node {
 	nodes := make([]*node, len(ports)/2)
@@ -127,7 +117,7 @@ func (n *node) start(ctx context.Context, in installation, flags ...string) erro
 		n.started = info.Size()
 	}
 	java := slices.Concat(in.java(), flags, []string{"-Dlog4j2.configurationFile=file:" + n.logging(), "kafka.Kafka", n.config()})
-	process, err := child.Start(context.WithoutCancel(ctx), child.Spec{Args: append([]string{"/bin/sh", "-c", guard, "sh"}, java...), Log: n.log()})
+	process, err := child.Start(context.WithoutCancel(ctx), child.Spec{Args: child.Guarded(java...), Log: n.log()})
 	if err != nil {
 		return fmt.Errorf("start broker %d: %w", n.id, err)
 	}
