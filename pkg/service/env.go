@@ -8,6 +8,7 @@ package service
 
 import (
 	"log/slog"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -26,7 +27,7 @@ type Env struct {
 	// ClickHouse is the URL of the evidence database with its login; only who reads or writes evidence uses it.
 	ClickHouse string
 	ConfigDir  string // the folder of sources, targets and policy
-	DataDir    string // for the service's own files, such as keys
+	DataDir    string // for the service's own files: keys, and the cache of its state
 	Clock      stream.Clock
 	Metrics    prometheus.Registerer
 	Log        *slog.Logger
@@ -39,5 +40,5 @@ type Env struct {
 // Stream gives the options of the runtime for this service.
 func (e Env) Stream() stream.Options {
 	return stream.Options{Seeds: e.Kafka, Dialer: e.KafkaOpts, Instance: e.Instance, Codec: wire.New(e.Registry), Clock: e.Clock,
-		Log: e.Log, Metrics: e.Metrics, OnReady: e.Ready}
+		CacheDir: filepath.Join(e.DataDir, "cache"), Log: e.Log, Metrics: e.Metrics, OnReady: e.Ready}
 }

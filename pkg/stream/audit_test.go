@@ -135,7 +135,7 @@ func (a audit) stateFaults(counts map[int32]map[string]int, heads map[int32]map[
 		if states[r.Partition] == nil {
 			states[r.Partition] = map[string][]byte{}
 		}
-		applyChange(states[r.Partition], r)
+		fold(states[r.Partition], r.Key, r.Value)
 	}
 	if a.live != nil {
 		for p, live := range a.live {

@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"joinery.internal/pkg/event"
 )
 
 func TestAMissingTopicIsRefusedAndSaysWhatToDo(t *testing.T) {
@@ -58,6 +60,70 @@ func TestATopicThatIsNotCompactedIsRefused(t *testing.T) {
 	})
 }
 
+func TestATopicOfStateThatForgetsIsRefused(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		policy := "compact,delete"
+		_, err := kadm.NewClient(w.client).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "cleanup.policy", Value: &policy}}, "jml.count.state.v1")
+		must(t, err)
+		if err := w.try(counting()); err == nil || !strings.Contains(err.Error(), "deletes what is old") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestTopicsWithDifferentPartitionsAreRefused(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		_, err := kadm.NewClient(w.client).CreateTopics(t.Context(), partitions+1, 1, nil, "wide")
+		must(t, err)
+		topology := counting()
+		topology.Outputs = append(topology.Outputs, Output{Topic: "wide"})
+		if err := w.try(topology); err == nil || !strings.Contains(err.Error(), "topic wide has 4 partitions where in has 3") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestABrokerThatStandsStillDoesNotKeepASessionFromStarting: its connections open, and nothing is ever said on them.
+func TestABrokerThatStandsStillDoesNotKeepASessionFromStarting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		network := &kfake.VirtualNetwork{}
+		broker, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.ListenFn(network.Listen), kfake.SeedTopics(partitions, "in", string(event.DeadLetters), string(event.IdentityEvents)))
+		must(t, err)
+		defer broker.Close()
+		o := Options{Seeds: broker.ListenAddrs(), Dialer: []kgo.Opt{kgo.DisableClientMetrics(), kgo.Dialer(func(ctx context.Context, net, addr string) (net.Conn, error) {
+			c, err := network.DialContext(ctx, net, addr)
+			if err != nil || addr != broker.ListenAddrs()[0] {
+				return c, err
+			}
+			return mute{c}, nil
+		})}}
+		cl, err := kgo.NewClient(append(o.Dialer, kgo.SeedBrokers(broker.ListenAddrs()[1]))...)
+		must(t, err)
+		defer cl.Close()
+		compact := "compact"
+		_, err = kadm.NewClient(cl).CreateTopics(t.Context(), partitions, 1, map[string]*string{"cleanup.policy": &compact}, "jml.count.state.v1", "jml.count.tick.v1")
+		must(t, err)
+		began := time.Now()
+		_, err = checkTopics(t.Context(), counting(), o)
+		must(t, err)
+		if took := time.Since(began); took > 6*answerWithin {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+// mute is a connection on which no answer comes.
+type mute struct{ net.Conn }
+
+func (m mute) Read(b []byte) (int, error) {
+	for {
+		if _, err := m.Conn.Read(b); err != nil {
+			return 0, err
+		}
+	}
+}
+
 func TestATopicThatHasNoLeaderYetIsNotAMissingTopic(t *testing.T) {
 	virtual(t, func(t *testing.T, w *world) {
 		fault := w.broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "jml.count.state.v1", Err: kerr.LeaderNotAvailable, Count: -1})
@@ -83,5 +149,5 @@ func TestOneBrokerDownDoesNotKeepASessionFromStarting(t *testing.T) {
 	}))
 	must(t, err)
 	defer cl.Close()
-	must(t, checkTransactions(t.Context(), kadm.NewClient(cl)))
+	must(t, checkTransactions(t.Context(), cl))
 }

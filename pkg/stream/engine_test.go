@@ -267,7 +267,7 @@ func TestAStateDoesNotKeepTheFetchItCameFromAlive(t *testing.T) {
 	t.Parallel()
 	state := map[string][]byte{}
 	r := &kgo.Record{Key: []byte("k"), Value: []byte("value")}
-	applyChange(state, r)
+	fold(state, r.Key, r.Value)
 	r.Value[0] = 'X'
 	if string(state["k"]) != "value" {
 		t.Error("the state shares memory with the record")

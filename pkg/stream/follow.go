@@ -63,12 +63,14 @@ func (f *Follower) catchUp(ctx context.Context, apply func(Record) error, topics
 	adm := kadm.NewClient(f.client)
 	left := map[where]int64{}
 	for _, topic := range topics {
-		byPartition, err := unread(ctx, adm, adm.ListCommittedOffsets, topic, nil)
+		starts, ends, err := bounds(ctx, adm, adm.ListCommittedOffsets, topic)
 		if err != nil {
 			return fmt.Errorf("%s: %w", topic, err)
 		}
-		for p, end := range byPartition {
-			left[where{topic, p}] = end
+		for p, end := range ends {
+			if end > starts[p] {
+				left[where{topic, p}] = end
+			}
 		}
 	}
 	for len(left) > 0 {

@@ -103,6 +103,7 @@ func (s *session) process(fetches kgo.Fetches) (refused bool, err error) {
 	if err := s.reach("after end"); err != nil {
 		return false, err
 	}
+	s.cache.add(tx.changes)
 	effects := s.eng.commit(tx)
 	if err := s.reach("after fold"); err != nil {
 		return false, err
@@ -182,7 +183,8 @@ func (s *session) publish(tx *staged) (committed bool, err error) {
 	}
 	ctx, cancel := s.endContext()
 	defer cancel()
-	first, err := s.produce(ctx, append(tx.records, tx.changelog()...))
+	tx.changes = tx.changelog()
+	first, err := s.produce(ctx, append(tx.records, tx.changes...))
 	if err != nil {
 		_, aborted := s.client.End(ctx, kgo.TryAbort)
 		return false, errors.Join(fmt.Errorf("produce: %w", err), aborted)

@@ -123,7 +123,7 @@ func (m *Memory) feed(r Record) error {
 		if m.states[r.Partition] == nil {
 			m.states[r.Partition] = map[string][]byte{}
 		}
-		applyChange(m.states[r.Partition], r)
+		fold(m.states[r.Partition], r.Key, r.Value)
 	}
 	m.effects = append(m.effects, m.eng.commit(tx)...)
 	return nil

@@ -11,7 +11,7 @@ import (
 type metrics struct {
 	records, emitted, poison, transactions, aborts, retries, restarts, rests prometheus.Counter
 	transaction                                                              prometheus.Histogram
-	partitions, restoreSeconds                                               prometheus.Gauge
+	partitions, restoreSeconds, restoreRecords                               prometheus.Gauge
 }
 
 func newMetrics(topology string, reg prometheus.Registerer) *metrics {
@@ -39,6 +39,7 @@ func newMetrics(topology string, reg prometheus.Registerer) *metrics {
 		transaction:    h,
 		partitions:     gauge("partitions", "Partitions assigned."),
 		restoreSeconds: gauge("restore_seconds", "How long the last restore took."),
+		restoreRecords: gauge("restore_records", "Records of the changelog that the last restore read: few with a state cache."),
 	}
 }
 
@@ -53,6 +54,11 @@ func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
 		panic("stream: metrics of its own do not fit together: " + err.Error())
 	}
 	return c
+}
+
+func (m *metrics) restored(took time.Duration, records int) {
+	m.restoreSeconds.Set(took.Seconds())
+	m.restoreRecords.Set(float64(records))
 }
 
 func (m *metrics) committed(tx *staged, took time.Duration) {

@@ -20,6 +20,10 @@ type Options struct {
 	Metrics  prometheus.Registerer // default: none
 	OnReady  func()                // called whenever partitions were taken and restored
 
+	// CacheDir is the folder where the instance keeps copies of its state, so that a restart reads only the end of each
+	// changelog; empty: none. It may be lost, stale or damaged at any time, and is the instance's alone.
+	CacheDir string
+
 	MaxBatch       int           // input records a transaction takes at most. Default 2000
 	TickEvery      time.Duration // between ticks of an idle partition. Default 1 s
 	MaxEffects     int           // effects running at a time; at this many the inputs wait until half have ended. Default 20,000

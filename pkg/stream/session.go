@@ -26,10 +26,12 @@ func Run(ctx context.Context, t Topology, o Options) error {
 		return fmt.Errorf("run %s: %w", t.Name, err)
 	}
 	m := newMetrics(t.Name, o.Metrics)
+	c := openCache(t, o)
+	defer c.close()
 	backoff, fit := minBackoff, time.Now()
 	for {
 		began := time.Now()
-		err := runSession(ctx, t, o, m)
+		err := runSession(ctx, t, o, m, c)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -73,6 +75,8 @@ type session struct {
 	metrics *metrics
 	client  *kgo.GroupTransactSession
 	ticker  *ticker
+	cache   *cache          // nil: none
+	log     changelog       // where the state is
 	eng     *engine         // of the loop goroutine
 	pace    pace            // of the loop goroutine
 	ended   time.Time       // of the loop goroutine: when the last transaction ended
@@ -96,8 +100,8 @@ type assignment struct {
 	state map[string][]byte
 }
 
-func runSession(ctx context.Context, t Topology, o Options, m *metrics) error {
-	nparts, err := checkTopics(ctx, t, o)
+func runSession(ctx context.Context, t Topology, o Options, m *metrics, c *cache) error {
+	fit, err := checkTopics(ctx, t, o)
 	if err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func runSession(ctx context.Context, t Topology, o Options, m *metrics) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &session{opts: o, metrics: m, ctx: ctx, eng: newEngine(t, o.Codec, nparts), fault: make(chan error, 1), losers: map[int32]context.CancelFunc{}}
+	s := &session{opts: o, metrics: m, cache: c, log: fit.log, ctx: ctx, eng: newEngine(t, o.Codec, fit.partitions), fault: make(chan error, 1), losers: map[int32]context.CancelFunc{}}
 	defer s.effects.Wait() // the next session reads what the calls have done: they have ended by then
 	defer cancel()
 	if s.ticker, err = newTicker(t.Name, o); err != nil {
@@ -182,21 +186,26 @@ func (s *session) assigned(got map[string][]int32) {
 		return
 	}
 	began := time.Now()
-	states, err := restore(s.ctx, stateTopic(s.eng.topo.Name), ids, s.opts)
+	parts, read, err := restore(s.ctx, s.log, ids, s.opts, s.cache)
 	if err != nil {
 		s.fail(err)
 		return
 	}
-	took := time.Since(began)
-	s.metrics.restoreSeconds.Set(took.Seconds())
-	s.opts.Log.Info("partitions assigned", "topology", s.eng.topo.Name, "partitions", ids, "took", took)
+	beginnings := map[int32]*beginning{}
 	s.mu.Lock()
 	for _, id := range ids {
 		ctx, lose := context.WithCancel(s.ctx)
 		s.losers[id] = lose
-		s.queue = append(s.queue, assignment{id: id, ctx: ctx, state: states[id]})
+		s.queue = append(s.queue, assignment{id: id, ctx: ctx, state: parts[id].state})
+		if s.cache != nil {
+			beginnings[id] = parts[id].begin(cacheHeader(s.log.topic, s.log.id, id, s.opts.Instance))
+		}
 	}
 	s.mu.Unlock()
+	s.cache.begin(beginnings)
+	took := time.Since(began)
+	s.metrics.restored(took, read)
+	s.opts.Log.Info("partitions assigned", "topology", s.eng.topo.Name, "partitions", ids, "took", took, "records", read)
 	for _, id := range ids {
 		s.ticker.own(id) // the first tick wakes the loop, which runs Assigned
 	}

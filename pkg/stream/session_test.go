@@ -144,7 +144,7 @@ func memberless(t *testing.T) *session {
 	ticker, err := newTicker("count", o)
 	must(t, err)
 	t.Cleanup(ticker.client.Close)
-	return &session{opts: o, ctx: t.Context(), metrics: newMetrics("count", nil), ticker: ticker, eng: newEngine(counting(), jsonCodec{}, partitions),
+	return &session{opts: o, log: changelog{topic: "jml.count.state.v1"}, ctx: t.Context(), metrics: newMetrics("count", nil), ticker: ticker, eng: newEngine(counting(), jsonCodec{}, partitions),
 		fault: make(chan error, 1), losers: map[int32]context.CancelFunc{}}
 }
 

@@ -22,7 +22,8 @@ type staged struct {
 	last     *share // of the record before: records come in runs of a partition
 	input    Input  // likewise
 	records  []*kgo.Record
-	spare    []kgo.Record // records not yet used of the last block
+	changes  []*kgo.Record // of the changelog, when they have been produced
+	spare    []kgo.Record  // records not yet used of the last block
 	effects  []effect
 	consumed int           // input records handled, ticks not counted
 	poison   int           // dead letters

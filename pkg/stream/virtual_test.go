@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,14 +53,17 @@ func TestNothingIsLostOrDoubledWhateverFails(t *testing.T) {
 
 func storm(t *testing.T, rng *rand.Rand) {
 	w := newWorld(t, &kfake.VirtualNetwork{})
-	tune := func(o *Options) { o.MaxBatch = pick(rng, []int{1, 7, 2000}) }
+	cache, copies := t.TempDir(), t.TempDir()
+	tune := func(o *Options) {
+		o.MaxBatch, o.CacheDir = pick(rng, []int{1, 7, 2000}), pick(rng, []string{cache, cache, ""})
+	}
 	instances := []*instance{w.start("0", tune), w.start("1", tune)}
 	for n := range 60 {
 		for range rng.IntN(4) {
 			w.feed(mixed(rng, n))
 		}
 		if rng.IntN(3) == 0 {
-			w.strike(rng, pick(rng, instances))
+			w.strike(rng, pick(rng, instances), func(i *instance) { damage(t, rng, filepath.Join(cache, "count", i.name), copies) })
 		}
 		time.Sleep(time.Duration(rng.IntN(1000)) * time.Millisecond)
 	}
@@ -77,16 +81,20 @@ func storm(t *testing.T, rng *rand.Rand) {
 		i.stop()
 	}
 	a.live = maps.Clone(w.live)
-	for _, fault := range a.faults() {
+	for _, fault := range append(a.faults(), cacheFaults(t, cache, a.changelog)...) {
 		t.Error(fault)
 	}
 }
 
 // strike makes one thing go wrong.
-func (w *world) strike(rng *rand.Rand, i *instance) {
-	switch rng.IntN(7) {
+func (w *world) strike(rng *rand.Rand, i *instance, damage func(*instance)) {
+	switch rng.IntN(8) {
 	case 0:
 		i.restart()
+	case 7:
+		i.stop()
+		damage(i)
+		i.run(counting())
 	case 1:
 		i.way.freeze(time.Duration(rng.IntN(25)) * time.Second)
 	case 2, 3:

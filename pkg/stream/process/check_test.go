@@ -33,6 +33,8 @@ func (w *world) check() {
 	for _, fault := range faults[:min(20, len(faults))] {
 		w.t.Error(fault)
 	}
+	judged.Add(int64(len(a.inputs)))
+	wrong.Add(int64(len(faults)))
 	w.t.Logf("%d inputs, %d events, %d faults of the verdict", len(a.inputs), len(a.events), len(faults))
 	w.offsets(a.inputs)
 }

@@ -25,14 +25,14 @@ func points() map[string]int {
 }
 
 // TestAKillAtAnyPointLosesNothing kills one of two workers, in turn, at every named point and at random, and starts it
-// again at once.
+// again at once; in between, something happens to what it has cached.
 func TestAKillAtAnyPointLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	other := w.start("1")
 	most := points()
 	var plan []string
-	for range rounds(4) {
+	for range rounds(3) {
 		for point := range most {
 			plan = append(plan, point)
 		}
@@ -49,13 +49,17 @@ func TestAKillAtAnyPointLosesNothing(t *testing.T) {
 		if point == "" {
 			w.pass(400 * time.Millisecond)
 			i.kill()
-		} else if !w.within(10*time.Second, i.gone) {
+		} else if !w.within(patience/4, i.gone) {
 			t.Errorf("worker has not come to %q %s times", point, flags[3])
 			i.kill()
 		}
 		w.faults++
+		if n%3 == 2 {
+			w.damageCache("0")
+		}
 		if n%10 == 9 { // and the other one
 			other.kill()
+			w.damageCache("1")
 			other = w.start("1")
 			w.faults++
 		}

@@ -4,6 +4,7 @@ package process_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -37,6 +38,8 @@ const (
 var (
 	workerBinary string       // built once for all tests
 	struck       atomic.Int64 // faults of all tests
+	judged       atomic.Int64 // inputs of all verdicts
+	wrong        atomic.Int64 // what they found
 )
 
 func TestMain(m *testing.M) {
@@ -52,10 +55,31 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "build worker:", err)
 		os.Exit(1)
 	}
-	code := m.Run()
-	fmt.Printf("process tier: %d faults, seed %d\n", struck.Load(), number("JOINERY_SEED", 1))
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // they mostly wait
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := max(m.Run(), verdict())
 	os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	os.Exit(code)
+}
+
+// enough is how many faults a whole run must have struck to prove anything.
+const enough = 300
+
+// verdict sums up what all tests have found, for the summary of the test run.
+func verdict() (code int) {
+	found := "0 lost, 0 doubled, 0 out of order, chains whole"
+	if n := wrong.Load(); n > 0 {
+		found = fmt.Sprintf("%d things wrong in what was written", n)
+	}
+	fmt.Printf("process tier: %d faults, %d inputs: %s (seed %d)\n", struck.Load(), judged.Load(), found, number("JOINERY_SEED", 1))
+	if whole := flag.Lookup("test.run").Value.String() == "" && !testing.Short(); whole && struck.Load() < enough {
+		fmt.Printf("process tier: fewer than %d faults\n", enough)
+		return 1
+	}
+	return 0
 }
 
 // number reads a setting of the tests from the environment.
@@ -78,6 +102,7 @@ type world struct {
 	rng     *rand.Rand // of the test's goroutine
 	watch   *watch
 	workers []*worker
+	caches  string // folder of the workers' caches
 	faults  int
 
 	stopLoad func()
@@ -87,7 +112,7 @@ type world struct {
 func newWorld(t *testing.T, brokers int) *world {
 	t.Helper()
 	seed := uint64(number("JOINERY_SEED", 1))
-	w := &world{t: t, cluster: kafkatest.Start(t, kafkatest.Options{Brokers: brokers}), rng: rand.New(rand.NewPCG(seed, uint64(len(t.Name()))))}
+	w := &world{t: t, caches: filepath.Join(cacheFolder(t), "now"), cluster: kafkatest.Start(t, kafkatest.Options{Brokers: brokers}), rng: rand.New(rand.NewPCG(seed, uint64(len(t.Name()))))}
 	w.client = w.open(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	w.admin = kadm.NewClient(w.client)
 	w.createTopics()
@@ -190,7 +215,7 @@ type worker struct {
 func (w *world) start(instance string, flags ...string) *worker {
 	w.t.Helper()
 	i := &worker{w: w, instance: instance, log: filepath.Join(w.t.TempDir(), "log")}
-	args := append([]string{workerBinary, "-brokers", strings.Join(w.cluster.Addrs(), ","), "-instance", instance}, flags...)
+	args := append([]string{workerBinary, "-brokers", strings.Join(w.cluster.Addrs(), ","), "-instance", instance, "-cache", w.caches}, flags...)
 	var err error
 	if i.Process, err = child.Start(context.WithoutCancel(w.t.Context()), child.Spec{Args: args, Log: i.log}); err != nil {
 		w.t.Fatal(err)

@@ -29,6 +29,7 @@ func run() error {
 	brokers := flag.String("brokers", "", "addresses, with commas between")
 	instance := flag.String("instance", "0", "name of the instance")
 	session := flag.Duration("session", 6*time.Second, "session timeout")
+	cache := flag.String("cache", "", "folder of the state cache; empty: none")
 	via := flag.String("via", "", "a proxy that is told host:port in a line, and connects there")
 	at := flag.String("at", "", "where to end; empty: nowhere")
 	nth := flag.Int64("nth", 1, "at which time there")
@@ -47,7 +48,7 @@ func run() error {
 		dial = through(*via)
 	}
 	err := stream.Run(ctx, process.Topology(p.reach), stream.Options{
-		Seeds: strings.Split(*brokers, ","), Instance: *instance, Codec: process.Codec{}, SessionTimeout: *session,
+		Seeds: strings.Split(*brokers, ","), Instance: *instance, Codec: process.Codec{}, SessionTimeout: *session, CacheDir: *cache,
 		Log:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Dialer: []kgo.Opt{kgo.Dialer(p.watched(dial)), kgo.WithHooks(p), kgo.HeartbeatInterval(*session / 6)},
 	})

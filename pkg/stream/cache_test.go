@@ -1,0 +1,451 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// cachedIn gives an instance a state cache, a registry and a log.
+func cachedIn(dir string, reg *prometheus.Registry, log *lockedBuffer) func(*Options) {
+	return func(o *Options) {
+		o.CacheDir, o.Metrics, o.Log = dir, reg, slog.New(slog.NewTextHandler(log, nil))
+	}
+}
+
+// lived is an instance that has counted something under every key, with a cache of that, and is stopped.
+func lived(t *testing.T, w *world) (i *instance, dir string, reg *prometheus.Registry, log *lockedBuffer) {
+	t.Helper()
+	dir, reg, log = t.TempDir(), prometheus.NewRegistry(), &lockedBuffer{}
+	i = w.start("0", cachedIn(dir, reg, log))
+	w.feedAll(3)
+	w.audit()
+	i.stop()
+	return i, filepath.Join(dir, "count", "0"), reg, log
+}
+
+// feedAll counts every key so many times.
+func (w *world) feedAll(times int) {
+	w.t.Helper()
+	for n := range 20 * times {
+		w.feed(fmt.Sprintf("k%d", n%20), `"count"`)
+	}
+}
+
+// goOn starts the instance again, gives it work, and judges all that was ever done; it returns what the restore read.
+func (i *instance) goOn(reg *prometheus.Registry) (read float64) {
+	i.w.t.Helper()
+	i.run(counting())
+	i.w.feedAll(1)
+	i.w.check()
+	return metric(i.w.t, reg, "restore_records")
+}
+
+func TestARestartReadsOnlyTheEndOfTheChangelog(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		i, _, reg, _ := lived(t, w)
+		all := len(committed(t.Context(), t, "jml.count.state.v1", w.reach()...))
+		if read := i.goOn(reg); read > 2*partitions || all < 10*partitions {
+			t.Errorf("read %v of %d records", read, all)
+		}
+	})
+}
+
+// TestACacheInDoubtIsNotUsed: whatever happens to the files, the state is that of the changelog.
+func TestACacheInDoubtIsNotUsed(t *testing.T) {
+	t.Parallel()
+	each := func(f func(t *testing.T, path string)) func(*testing.T, *world, string) {
+		return func(t *testing.T, _ *world, dir string) {
+			for _, path := range stateFiles(t, dir) {
+				f(t, path)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		happens func(t *testing.T, w *world, dir string)
+		why     string // in the log; empty: it needs none
+	}{
+		"a bit is flipped": {each(func(t *testing.T, path string) {
+			rewrite(t, path, func(b []byte) []byte { b[len(b)-10] ^= 4; return b })
+		}), "a checksum does not match"},
+		"it is empty":    {each(func(t *testing.T, path string) { rewrite(t, path, func([]byte) []byte { return nil }) }), "damaged"},
+		"it is cut off":  {each(func(t *testing.T, path string) { rewrite(t, path, func(b []byte) []byte { return b[:len(b)-7] }) }), ""},
+		"it is all zero": {each(func(t *testing.T, path string) { rewrite(t, path, func(b []byte) []byte { clear(b); return b }) }), "damaged"},
+		"it ends in its state": {each(func(t *testing.T, path string) {
+			rewrite(t, path, func(b []byte) []byte { return b[:blockFixed+90] })
+		}), "before its state is whole"},
+		"it is of another partition": {func(t *testing.T, _ *world, dir string) {
+			files := stateFiles(t, dir)
+			must(t, os.Rename(files[0], files[1]))
+		}, "of another changelog"},
+		"it is of another instance": {each(func(t *testing.T, path string) {
+			reseal(t, path, func(c *cached) { c.header = strings.Replace(c.header, "\n0\n", "\n1\n", 1) })
+		}), "of another"},
+		"it is of another format": {each(func(t *testing.T, path string) {
+			reseal(t, path, func(c *cached) { c.header = strings.Replace(c.header, "format 1", "format 0", 1) })
+		}), "of another"},
+		"it knows more than the changelog": {each(func(t *testing.T, path string) {
+			reseal(t, path, func(c *cached) { c.at.offset += 1000; c.state["count/k1"] = []byte("77") })
+		}), "the changelog ends at"},
+		"what it ends with was not committed": {each(func(t *testing.T, path string) {
+			reseal(t, path, func(c *cached) { c.at.sum[0]++; c.state["count/k1"] = []byte("77") })
+		}), "has not what it ends with"},
+		"what it ends with is a marker": {each(func(t *testing.T, path string) {
+			reseal(t, path, func(c *cached) { c.at.offset++; c.state["count/k1"] = []byte("77") })
+		}), "has not what it ends with"},
+		"it is of tomorrow": {each(func(t *testing.T, path string) {
+			reseal(t, path, func(c *cached) { c.at.at = c.at.at.Add(100 * time.Hour) })
+		}), "younger than"},
+		"the log begins later": {func(t *testing.T, w *world, _ string) {
+			adm := kadm.NewClient(w.client)
+			ends, err := adm.ListEndOffsets(t.Context(), "jml.count.state.v1")
+			must(t, err)
+			w.writeStateAgain()
+			_, err = adm.DeleteRecords(t.Context(), ends.Offsets())
+			must(t, err)
+		}, "the changelog begins at"},
+		"tombstones may be gone": {func(*testing.T, *world, string) { time.Sleep(13 * time.Hour) }, "tombstones are kept for 24h0m0s"},
+		"nothing at all":         {func(*testing.T, *world, string) {}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtual(t, func(t *testing.T, w *world) {
+				i, dir, reg, log := lived(t, w)
+				c.happens(t, w, dir)
+				i.goOn(reg)
+				got := log.String()
+				if c.why == "" == strings.Contains(got, "thrown away") || !strings.Contains(got, c.why) {
+					t.Errorf("the log does not say %q: %s", c.why, got)
+				}
+				i.stop()
+				if i.goOn(reg); strings.Count(log.String(), "thrown away") != strings.Count(got, "thrown away") {
+					t.Errorf("what was written after that is not used: %s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// writeStateAgain writes the whole state to the end of the changelog.
+func (w *world) writeStateAgain() {
+	w.t.Helper()
+	states := map[int32]map[string][]byte{}
+	for _, r := range committed(w.t.Context(), w.t, "jml.count.state.v1", w.reach()...) {
+		if states[r.Partition] == nil {
+			states[r.Partition] = map[string][]byte{}
+		}
+		fold(states[r.Partition], r.Key, r.Value)
+	}
+	for id, state := range states {
+		for k, v := range state {
+			must(w.t, w.client.ProduceSync(w.t.Context(), &kgo.Record{Topic: "jml.count.state.v1", Partition: id, Key: []byte(k), Value: v}).FirstErr())
+		}
+	}
+}
+
+func TestACacheOfATopicThatWasMadeAnewIsNotUsed(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		i, _, _, log := lived(t, w)
+		adm := kadm.NewClient(w.client)
+		_, err := adm.DeleteTopics(t.Context(), "jml.count.state.v1")
+		must(t, err)
+		compact := "compact"
+		_, err = adm.CreateTopic(t.Context(), partitions, 1, map[string]*string{"cleanup.policy": &compact}, "jml.count.state.v1")
+		must(t, err)
+		i.run(counting())
+		time.Sleep(10 * time.Second)
+		if !strings.Contains(log.String(), "of another changelog") {
+			t.Error(log.String())
+		}
+	})
+}
+
+func TestACacheHoldsOnlyWhatHasCommitted(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		dir, log := t.TempDir(), &lockedBuffer{}
+		i := w.start("0", cachedIn(dir, prometheus.NewRegistry(), log))
+		for n, point := range points {
+			w.feedAll(1)
+			i.killAt(point)
+			w.feed(fmt.Sprintf("k%d", n), `"late"`)
+			time.Sleep(3 * time.Second)
+		}
+		i.killAt("")
+		a := w.audit()
+		i.stop()
+		for _, fault := range append(a.faults(), cacheFaults(t, dir, a.changelog)...) {
+			t.Error(fault)
+		}
+		if n := len(stateFiles(t, dir)); n != partitions || strings.Contains(log.String(), "thrown away") {
+			t.Errorf("%d partitions are cached: %s", n, log.String())
+		}
+	})
+}
+
+// cacheFaults compares each cached state that is read with what the changelog says up to its anchor.
+func cacheFaults(t *testing.T, dir string, changelog []*kgo.Record) (out []string) {
+	t.Helper()
+	for _, path := range stateFiles(t, dir) {
+		c, err := readCache(path)
+		if err != nil {
+			continue // and so would a restart
+		}
+		want := map[string][]byte{}
+		for _, r := range changelog {
+			if r.Offset <= c.at.offset && fmt.Sprint(r.Partition) == strings.Split(c.header, "\n")[3] {
+				fold(want, r.Key, r.Value)
+			}
+		}
+		if !maps.EqualFunc(c.state, want, bytes.Equal) {
+			out = append(out, fmt.Sprintf("%s at %d holds %q, the changelog says %q", path, c.at.offset, c.state, want))
+		}
+	}
+	return out
+}
+
+func TestAPartitionThatWasElsewhereMeanwhileIsReadFromWhereItWasLeft(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		i, _, reg, log := lived(t, w)
+		other := w.start("1", nil)
+		time.Sleep(20 * time.Second) // until the group has given up the first
+		w.feedAll(2)
+		w.audit()
+		other.stop()
+		_, err := kadm.NewClient(w.client).LeaveGroup(t.Context(), kadm.LeaveGroup("count").InstanceIDs("1"))
+		must(t, err)
+		i.goOn(reg)
+		i.stop()
+		if i.goOn(reg); strings.Contains(log.String(), "thrown away") {
+			t.Error(log.String())
+		}
+	})
+}
+
+func TestAFolderThatAnotherProcessHasIsLeftAlone(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		w.start("0", func(o *Options) { o.CacheDir = dir })
+		time.Sleep(time.Second)
+		var log lockedBuffer
+		w.start("0", cachedIn(dir, prometheus.NewRegistry(), &log)) // its twin
+		w.feedAll(1)
+		w.check()
+		if !strings.Contains(log.String(), "no state cache") {
+			t.Error(log.String())
+		}
+	})
+}
+
+func TestAFolderThatCannotBeWrittenIsNotNeeded(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		file := filepath.Join(t.TempDir(), "file")
+		must(t, os.WriteFile(file, nil, 0o600))
+		w.start("0", func(o *Options) { o.CacheDir = file })
+		w.feedAll(1)
+		w.check()
+	})
+}
+
+// TestASlowDiskDoesNotHoldUpTheLoop: what waits is bounded, and the cache is given up at its last whole block.
+func TestASlowDiskDoesNotHoldUpTheLoop(t *testing.T) {
+	t.Parallel()
+	c := openCache(counting(), Options{CacheDir: t.TempDir(), Instance: "0", Log: slog.New(slog.DiscardHandler)})
+	c.begin(map[int32]*beginning{0: {header: "h", last: anchor{offset: 4}, state: map[string][]byte{"a": []byte("1")}}})
+	c.flush()
+	c.files.Lock() // the disk stands still
+	value := make([]byte, 1<<20)
+	for n := range int64(2 * cachePending >> 20) {
+		c.add([]*kgo.Record{{Key: []byte("k"), Value: value, Offset: 5 + n}})
+	}
+	if c.queued > cachePending {
+		t.Errorf("%d bytes wait", c.queued)
+	}
+	c.files.Unlock()
+	c.add([]*kgo.Record{{Key: []byte("b"), Value: []byte("2"), Offset: 1000}})
+	path := c.path(0)
+	c.close()
+	got, err := readCache(path)
+	must(t, err)
+	if want := map[string][]byte{"a": []byte("1")}; !maps.EqualFunc(got.state, want, bytes.Equal) || got.at.offset != 4 {
+		t.Errorf("holds %d keys up to offset %d: what came after a gap must not be there", len(got.state), got.at.offset)
+	}
+}
+
+// TestEveryPrefixOfAFileIsAStateAsItOnceWas, and every changed byte is noticed or cuts it off.
+func TestEveryPrefixOfAFileIsAStateAsItOnceWas(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	states := map[int64]map[string][]byte{}
+	state := map[string][]byte{"a": []byte("1"), "b": {}, "": []byte("x")}
+	f, err := createCache(path, "header", state, anchor{offset: 3})
+	must(t, err)
+	states[3] = maps.Clone(state)
+	for offset := range int64(5) {
+		key, value := fmt.Sprint("k", offset), []byte("v")
+		if offset == 3 {
+			key, value = "a", nil
+		}
+		fold(state, []byte(key), value)
+		must(t, f.append(sealBlock(appendChange(beginBlock(nil), key, value), kindComplete, 1, anchor{offset: 10 + offset})))
+		states[10+offset] = maps.Clone(state)
+	}
+	must(t, f.Close())
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	judge := func(what string, b []byte) {
+		must(t, os.WriteFile(path, b, 0o600))
+		c, err := readCache(path)
+		if err == nil && !maps.EqualFunc(c.state, states[c.at.offset], bytes.Equal) {
+			t.Errorf("%s: state %q at offset %d", what, c.state, c.at.offset)
+		}
+		if err != nil && !errors.Is(err, errDamaged) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for n := range whole {
+		judge(fmt.Sprintf("cut off at %d", n), whole[:n])
+		b := bytes.Clone(whole)
+		b[n] ^= 1 << (n % 8)
+		judge(fmt.Sprintf("changed at %d", n), b)
+	}
+	judge("untouched", whole)
+	last := appendChange(beginBlock(nil), "k4", []byte("v"))
+	must(t, os.WriteFile(path, append(whole, sealBlock(last, kindComplete, 1, anchor{offset: 14})...), 0o600))
+	if c, err := readCache(path); !errors.Is(err, errDamaged) {
+		t.Errorf("its last block comes twice: state up to %d, error %v", c.at.offset, err)
+	}
+}
+
+func TestAFileIsWrittenAnewWhenMostOfItIsHistory(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	f, err := createCache(path, "header", nil, anchor{offset: -1})
+	must(t, err)
+	value := make([]byte, 1<<20)
+	for offset := range int64(40) {
+		must(t, f.append(sealBlock(appendChange(beginBlock(nil), "k", value), kindComplete, 1, anchor{offset: offset})))
+		f, err = f.compact()
+		must(t, err)
+	}
+	info, err := os.Stat(path)
+	must(t, err)
+	must(t, f.Close())
+	c, err := readCache(path)
+	if err != nil || c.at.offset != 39 || len(c.state["k"]) != len(value) || info.Size() > 3<<20+compactAt || info.Size() != c.end {
+		t.Errorf("%d bytes, offset %d: %v", info.Size(), c.at.offset, err)
+	}
+}
+
+func TestAWholeStateOfManyBlocksIsReadBack(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	state := map[string][]byte{}
+	for n := range 3000 {
+		state[fmt.Sprint("k", n)] = bytes.Repeat([]byte{byte(n)}, n%1000)
+	}
+	size, err := writeCache(path, "header", state, anchor{offset: 7})
+	must(t, err)
+	c, err := readCache(path)
+	if err != nil || !maps.EqualFunc(c.state, state, bytes.Equal) || c.whole != size || c.end != size || size < 4*blockSize || c.header != "header" {
+		t.Errorf("%d keys of %d, %d bytes of %d: %v", len(c.state), len(state), c.end, size, err)
+	}
+}
+
+// stateFiles gives the cache files under a folder.
+func stateFiles(t testing.TB, dir string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, cacheSuffix) {
+			files = append(files, path)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // nothing was cached yet
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func rewrite(t testing.TB, path string, change func([]byte) []byte) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, change(b), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reseal writes a file that was changed, with checksums that match.
+func reseal(t testing.TB, path string, change func(*cached)) {
+	t.Helper()
+	c, err := readCache(path)
+	if err == nil {
+		change(&c)
+		_, err = writeCache(path, c.header, c.state, c.at)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// damage does something bad to the cache under a folder: what a disk, a backup or a person might do.
+func damage(t testing.TB, rng *rand.Rand, dir, copies string) {
+	t.Helper()
+	files := stateFiles(t, dir)
+	if len(files) == 0 {
+		return
+	}
+	path := pick(rng, files)
+	switch rng.IntN(6) {
+	case 0:
+		rewrite(t, path, func(b []byte) []byte { return b[:rng.IntN(len(b)+1)] })
+	case 1:
+		rewrite(t, path, func(b []byte) []byte { b[rng.IntN(len(b))] ^= 1 << rng.IntN(8); return b })
+	case 2:
+		rewrite(t, path, func(b []byte) []byte { return append(b, b[rng.IntN(len(b)):]...) })
+	case 3: // of another partition
+		b, err := os.ReadFile(pick(rng, files))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewrite(t, path, func([]byte) []byte { return b })
+	case 4: // an earlier one
+		if old := filepath.Join(copies, filepath.Base(path)); exists(old) {
+			if err := os.Rename(old, path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	default:
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if path = pick(rng, files); exists(path) { // to be put back later
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(copies, filepath.Base(path)), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func exists(path string) bool { _, err := os.Stat(path); return err == nil }
