@@ -23,6 +23,7 @@ test: tools ## the whole test suite
 	@scripts/test.sh $(MODULES)
 
 check: build lint test ## what CI runs: build, lint, configuration, schemas, every test
+	@cd services && go test -count=1 -run RandomLives ./ingest/internal/lifecycle # without race detection: 100,000 of them
 	@bin/joinery schemas check
 	@bin/joinery config check deploy/examples/acme
 	@bin/joinery policy test deploy/examples/acme

@@ -9,6 +9,7 @@
 package calendar
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -92,11 +93,29 @@ func (m Moment) DayBefore(zone *time.Location) Moment {
 }
 
 func (m Moment) parse() (t time.Time, isDate bool, err error) {
-	if t, err = time.Parse(dateLayout, string(m)); err == nil {
+	if t, ok := m.date(); ok {
 		return t, true, nil
 	}
 	t, err = time.Parse(time.RFC3339Nano, string(m))
 	return t, false, err
+}
+
+// date reads a date without the general parser: the fold reads very many.
+func (m Moment) date() (time.Time, bool) {
+	if len(m) != len(dateLayout) || m[4] != '-' || m[7] != '-' {
+		return time.Time{}, false
+	}
+	var n [3]int
+	for i, digits := range [...]Moment{m[:4], m[5:7], m[8:]} {
+		for _, c := range []byte(digits) {
+			if c < '0' || c > '9' {
+				return time.Time{}, false
+			}
+			n[i] = 10*n[i] + int(c-'0')
+		}
+	}
+	t := time.Date(n[0], time.Month(n[1]), n[2], 0, 0, 0, 0, time.UTC)
+	return t, t.Day() == n[2] && int(t.Month()) == n[1]
 }
 
 // startOfDay is the first instant at which the calendar in zone shows the day of date. Midnight may be missing (the
@@ -104,7 +123,10 @@ func (m Moment) parse() (t time.Time, isDate bool, err error) {
 func startOfDay(date time.Time, zone *time.Location) time.Time {
 	y, mo, d := date.Date()
 	t := time.Date(y, mo, d, 0, 0, 0, 0, zone)
-	begun := func(t time.Time) bool { return Day(t, zone) >= Moment(date.Format(dateLayout)) }
+	begun := func(t time.Time) bool {
+		ty, tmo, td := t.In(zone).Date()
+		return cmp.Or(ty-y, int(tmo-mo), td-d) >= 0
+	}
 	if earlier := t.Add(-time.Hour); begun(earlier) {
 		return earlier.UTC()
 	}

@@ -140,9 +140,13 @@ func (d *differ) lifted() {
 	switch {
 	case c.kind == event.EmergencyLift:
 		d.out = append(d.out, change{kind: event.EmergencyLifted, at: c.at, by: c.by, source: c.source})
-	case len(d.out) == 0:
+	case !slices.ContainsFunc(d.out, isEnd):
 		d.out = append(d.out, change{kind: event.EmergencyLifted, at: c.at, by: origin{c.by.Fact, reasonMoot, c.by.Known}, source: c.source})
 	}
+}
+
+func isEnd(c change) bool {
+	return c.kind == event.Termination || c.kind == event.ContractEnded || c.kind == event.HireRescinded
 }
 
 // joined is a hire or a rehire. What is over by the time we learn of it is named too.
