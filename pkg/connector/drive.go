@@ -15,7 +15,7 @@ type Outcome struct {
 	After    *Object // nil: there is no account, or the drive failed before it could be read again
 	Changes  []Op    // the changes that took effect, in order; also those made before a failure
 	RemoteID string  // the target's own id, for Desired.RemoteID of the next drive; empty when there is no account
-	Adopted  bool    // the account was there, belonged to nobody, and is ours from now on
+	Adopted  bool    // the account was there, belonged to nobody or to Formerly, and is ours from now on
 }
 
 // Unchanged reports that everything was as wanted already.
@@ -45,7 +45,7 @@ func Drive(ctx context.Context, c Connector, key string, want Desired) (Outcome,
 	if err := checkOwner(have, want); err != nil {
 		return out, err
 	}
-	out.Adopted = have != nil && have.ExternalID == "" && want.ExternalID != "" && want.State != Absent
+	out.Adopted = have != nil && have.ExternalID != want.ExternalID && want.ExternalID != "" && want.State != Absent
 	if want, err = keepName(ctx, c, have, want); err != nil {
 		return out, err
 	}
@@ -115,6 +115,8 @@ func read(ctx context.Context, c Connector, ref Ref) (*Object, error) {
 func checkOwner(have *Object, want Desired) error {
 	switch {
 	case have == nil || want.ExternalID == "" || have.ExternalID == want.ExternalID:
+		return nil
+	case want.Formerly != "" && have.ExternalID == want.Formerly:
 		return nil
 	case have.ExternalID != "":
 		return Errorf(Conflict, "drive account "+want.Account, "the account belongs to %s, not to %s", have.ExternalID, want.ExternalID)

@@ -123,3 +123,18 @@ func TestFindFreeGivesUpWhenEveryNameIsTaken(t *testing.T) {
 		t.Errorf("find free: %v, want invalid", err)
 	}
 }
+
+func TestAnAccountIsTakenOverOnlyFromTheIdentityItWasMergedFrom(t *testing.T) {
+	t.Parallel()
+	target := memory.NewTarget()
+	target.Put(connector.Object{Ref: connector.Ref{Account: "ana.novak", ExternalID: "id-1"}, Enabled: true})
+	want := connector.Desired{Account: "ana.novak", ExternalID: "id-2", State: connector.Active}
+	if _, err := connector.Drive(t.Context(), target, "k1", want); connector.ClassOf(err) != connector.Conflict {
+		t.Fatalf("without a word on whose it was: %v, want a conflict", err)
+	}
+	want.Formerly = "id-1"
+	out, err := connector.Drive(t.Context(), target, "k2", want)
+	if err != nil || !out.Adopted || out.After.ExternalID != "id-2" || len(target.Objects()) != 1 {
+		t.Errorf("taken over: %+v, %v", out.After, err)
+	}
+}

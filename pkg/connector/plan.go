@@ -21,6 +21,7 @@ type Desired struct {
 	Account    string
 	RemoteID   string // the target's own id, when known from an earlier drive
 	ExternalID string // the identity the account belongs to
+	Formerly   string // an identity it may still be marked with, from which it is taken over; empty: none
 	State      State
 	// Attributes: only those named here are compared and changed; "" means it should have no value.
 	Attributes map[string]string

@@ -29,6 +29,8 @@ const (
 	// RequestEmergency shuts the person out at once; RequestLift ends that, once a second person agrees. They name no role.
 	RequestEmergency RequestKind = "emergency"
 	RequestLift      RequestKind = "lift"
+	// RequestAdopt hands accounts over to the identity that the requester was merged into, or was split from.
+	RequestAdopt RequestKind = "adopt"
 )
 
 // AccessRequest is the value of jml.access.request.v1, keyed by the beneficiary's identity id.
@@ -41,6 +43,14 @@ type AccessRequest struct {
 	Reason      string      `avro:"reason"`
 	DurationMS  int64       `avro:"duration_ms"` // how long it is wanted; 0: as long as policy allows
 	RequestedAt time.Time   `avro:"requested_at"`
+	Accounts    []Handover  `avro:"accounts"` // of adopt
+}
+
+// Handover is an account that belongs to another identity from now on.
+type Handover struct {
+	Target  string       `avro:"target"`
+	Account string       `avro:"account"`
+	State   AccountState `avro:"state"`
 }
 
 // AccessEvent is a transition of somebody's roles: the value of jml.access.event.v1.
@@ -99,6 +109,8 @@ type Desired struct {
 	KnownAt      time.Time         `avro:"known_at"`
 	// EndSessions: whoever is signed in with the account is to be signed out, where the target can.
 	EndSessions bool `avro:"end_sessions"`
+	// Formerly is the identity the account may still be marked with in the target: it is taken over from there.
+	Formerly IdentityID `avro:"formerly"`
 }
 
 // Approval is the proof of an approved request, verified again before a privileged entitlement is given.

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"slices"
+	"strings"
 
 	"joinery.internal/pkg/event"
 )
@@ -21,6 +22,9 @@ func erp(number, state string, has ...string) held {
 	return held{number: number, target: "erp", state: state, has: has}
 }
 func (h held) without(e ...string) held { h.lacks = e; return h }
+
+// bare is a person's identity id without its prefix.
+func bare(number string) string { return strings.TrimPrefix(string(identity(number)), "p-") }
 
 func joinersAndMovers() []row {
 	return []row{
@@ -171,6 +175,22 @@ func leavers() []row {
 					[]held{wiki("4204", "active", "group/archive"), erp("4204", "active", "role/reader").without("role/payments-approver")}},
 				{2, []act{decides("1002", "approve", "two-stage", "4204"), decides("1001", "approve", "two-stage", "4204")}, []held{erp("4204", "active", "role/payments-approver")}}},
 			evidence: []string{"4204 identity.termination_reversed", "4204 access.granted archivist restored", "4204 access.requested payments-approver policy-resolver"}},
+		{name: "emergency: at once and sticky, whatever HR sends, until two people lift it", people: []string{"4208"},
+			steps: []step{
+				{0, []act{hr("4208")}, []held{chat("4208", "active")}},
+				{1, []act{tool(0, "emergency", "terminate", "4208", "--reason", "laptop stolen", "--as", "1004")}, []held{chat("4208", "disabled"), wiki("4208", "disabled")}},
+				{2, []act{hr("4208", titled("Lead")), tool(0, "emergency", "lift", "4208", "--reason", "found", "--as", "1004"),
+					tool(1, "emergency", "lift", "4208", "--reason", "found", "--as", "1004")}, []held{chat("4208", "disabled"), wiki("4208", "disabled")}},
+				{2, []act{tool(0, "emergency", "lift", "4208", "--reason", "I have seen it", "--as", "1002")}, []held{chat("4208", "active", "group/engineering"), wiki("4208", "active")}}},
+			evidence: []string{"4208 access.requested emergency p-" + bare("1004"), "4208 identity.emergency_termination joinery", "4208 access.desired_changed chat emergency",
+				"4208 approval.approved p-" + bare("1002"), "4208 identity.emergency_lifted"}},
+		{name: "emergency made moot by a termination: nothing comes back", people: []string{"4209"},
+			steps: []step{
+				{0, []act{hr("4209")}, []held{chat("4209", "active")}},
+				{1, []act{tool(0, "emergency", "terminate", "4209", "--reason", "account taken over")}, []held{chat("4209", "disabled")}},
+				{2, []act{hrEnds("4209", date(1), "dismissal")}, []held{chat("4209", "disabled")}},
+				{9, nil, []held{chat("4209", "disabled")}}},
+			evidence: []string{"4209 identity.emergency_termination", "4209 identity.termination dismissal"}, never: []string{"4209 access.granted restored"}},
 		{name: "rehire within the time of policy: the same person and account, nothing resurrected", people: []string{"4205"},
 			steps: []step{
 				{0, []act{hr("4205")}, []held{chat("4205", "active")}},
@@ -194,7 +214,27 @@ func leavers() []row {
 }
 
 func peopleAround() []row {
+	lab := func(p *event.Profile) { p.Department = "Finance" }
 	return []row{
+		{name: "two jobs: what either gives; the end of one takes what only it gave, a leaver only with the last", people: []string{"4310"},
+			steps: []step{
+				{0, []act{hr("4310"), says("lab", "4310", event.Upsert, "", "", profile("4310", lab))}, []held{chat("4310", "active", "group/engineering"), erp("4310", "active", "role/reader")}},
+				{1, []act{says("lab", "4310", event.Terminate, date(0), "project_over", nil)}, []held{chat("4310", "active", "group/engineering"), erp("4310", "disabled").without("role/reader")}},
+				{2, []act{hrEnds("4310", date(1), "resignation")}, []held{chat("4310", "disabled"), wiki("4310", "disabled")}}},
+			evidence: []string{"4310 access.revoked finance-reader job_ended", "4310 identity.termination"}},
+		{name: "rehire under a new number: a strong key says it is the same person", people: []string{"4312"},
+			steps: []step{
+				{0, []act{hr("4312")}, []held{chat("4312", "active")}},
+				{1, []act{hrEnds("4312", date(0), "resignation")}, []held{chat("4312", "disabled")}},
+				{9, []act{hr("4313", starts(9), func(p *event.Profile) { p.Email = "w4312@acme.example" })}, []held{chat("4312", "active", "group/engineering"), chat("4313", "absent")}}},
+			evidence: []string{"4312 identity.rehire"}, never: []string{"4313 identity.hire"}},
+		{name: "merge and split: accounts follow, and nobody is a leaver", people: []string{"4320", "4321"},
+			steps: []step{
+				{0, []act{hr("4320"), hr("4321", in("Finance"))}, []held{chat("4320", "active"), erp("4321", "active", "role/reader"), erp("4320", "absent")}},
+				{1, []act{joins(event.Merge, "4320", "4321")}, []held{erp("4320", "active", "role/reader"), erp("4321", "absent"), chat("4320", "active", "group/engineering")}},
+				{5, []act{joins(event.SplitOff, "4320", "4321")}, []held{erp("4321", "active", "role/reader"), chat("4320", "active", "group/engineering"), chat("4321", "active")}}},
+			evidence: []string{"4321 identity.merged", "4320 identity.merged", "4320 provision.adopted erp", "4320 identity.split", "4321 identity.split"},
+			never:    []string{"4320 identity.termination", "4321 identity.termination", "4321 access.desired_changed erp disabled", "4320 access.desired_changed erp leaver"}},
 		{name: "the manager changes: open approvals follow", people: []string{"4301"},
 			steps: []step{
 				{0, []act{hr("4301", in("Finance"))}, []held{erp("4301", "active", "role/reader")}},

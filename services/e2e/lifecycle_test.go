@@ -89,6 +89,10 @@ func lifecycleConfig(t *testing.T) string {
 	change(t, policy, "  approvals:\n", "  approvals:\n    ciso:\n      - {name: ciso, approvers: 'membersOf(\"iam-duty\")', denyAfter: 5d}\n")
 	change(t, policy, "    payments-creator:\n", "    archivist:\n      requestable: {}\n      owner: {employee_number: \"4230\", secondary: \"1001\"}\n      grants: [wiki:group/archive]\n    payments-creator:\n")
 	change(t, policy, "percent: 20", "percent: 100")
+	second := "apiVersion: joinery/v1\nkind: Source\nmetadata: {name: lab}\nspec:\n  authority: employment\n  intake: {records: {}}\n  correlate: [employee_number]\n  timezone: Europe/Prague\n"
+	if err := os.WriteFile(filepath.Join(dir, "sources", "lab.yaml"), []byte(second), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	change(t, filepath.Join(dir, "sources", "hr.yaml"), "correlate: [employee_number]", "correlate: [employee_number, email]")
 	return dir
 }
@@ -240,6 +244,15 @@ func says(source, number string, kind event.RecordKind, effective, reason string
 	}
 }
 
+// joins says that two workers of the HR system are one human, or are not after all.
+func joins(kind event.RecordKind, number, other string) act {
+	return func(s *stage) {
+		s.ids++
+		s.produce(event.SourceRecord{ID: fmt.Sprintf("hr-%d", s.ids), Source: "hr", SourceKey: "W" + number, RelatedKey: "W" + other,
+			RecordedAt: firstDay.AddDate(0, 0, s.day).Add(time.Duration(s.ids) * time.Second), Kind: kind, Reason: "same human"})
+	}
+}
+
 // hr is the HR system's word on a worker: as they are now, changed by the given changes.
 func hr(number string, changes ...func(*event.Profile)) act {
 	return says("hr", number, event.Upsert, "", "", profile(number, changes...))
@@ -295,6 +308,15 @@ func decides(who, word, process, number string) act {
 			}
 			return fmt.Sprintf("the inbox has %+v", box.Items)
 		})
+	}
+}
+
+// tool runs the command-line tool, which is to exit with that code.
+func tool(code int, args ...string) act {
+	return func(s *stage) {
+		if out, errs, got := s.joinery(args...); got != code {
+			s.t.Errorf("joinery %v: exit %d, want %d: %s%s", args, got, code, out, errs)
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func Topology(policies Policies, dir policy.Directory) stream.Topology {
 		},
 		Outputs: []stream.Output{
 			{Topic: event.AccessEvents}, {Topic: event.AccessDesired}, {Topic: event.AccessMembers},
-			{Topic: event.CaseEvents}, {Topic: event.ApprovalRequests}, {Topic: event.UrgentFacts},
+			{Topic: event.CaseEvents}, {Topic: event.ApprovalRequests}, {Topic: event.UrgentFacts}, {Topic: event.AccessRequests, Rekey: true},
 		},
 		Timer: r.timer,
 		Idle:  r.revisit,

@@ -58,9 +58,12 @@ func (r *resolver) read(tx *stream.Tx, rec stream.Record) (event.IdentityID, dec
 			if string(q.IdentityID) != rec.Key { // another partition would have to decide
 				return q.IdentityID, nil, stream.Poison("key", fmt.Errorf("request %s is keyed %q: the key must be its identity_id", q.ID, rec.Key))
 			}
-			ofRole := q.Kind != event.RequestEmergency && q.Kind != event.RequestLift
+			ofRole := q.Kind != event.RequestEmergency && q.Kind != event.RequestLift && q.Kind != event.RequestAdopt
 			if q.ID == "" || ofRole && q.Role == "" {
 				return q.IdentityID, nil, stream.Poison("invalid", errors.New("an access request needs an id and a role"))
+			}
+			if q.Kind == event.RequestAdopt {
+				return q.IdentityID, func(w access.Work) access.Decision { return w.Adopted(q) }, nil
 			}
 			return q.IdentityID, func(w access.Work) access.Decision { return w.Asked(q) }, nil
 		})
@@ -109,13 +112,19 @@ func (r *resolver) stage(tx *stream.Tx, id event.IdentityID, asking bool, d acce
 	for _, f := range d.Facts {
 		tx.Emit(event.UrgentFacts, key, f)
 	}
+	for _, q := range d.Handovers {
+		tx.Emit(event.AccessRequests, string(q.IdentityID), q)
+	}
+	for _, target := range d.Released {
+		tx.Emit(event.AccessDesired, key+"|"+target, nil)
+	}
 	for _, want := range d.Desired {
 		tx.Emit(event.AccessDesired, key+"|"+want.Target, want)
 	}
 	if d.Members != nil {
 		tx.Emit(event.AccessMembers, key, d.Members)
 	}
-	if d.State.Person != nil || len(d.State.Asked) > 0 {
+	if d.State.Person != nil || len(d.State.Asked) > 0 || len(d.State.Merging.Arrived) > 0 {
 		people.Put(tx, key, d.State)
 	}
 	if after := d.State.Asking(); after != asking {

@@ -25,6 +25,7 @@ const (
 	classInvalid     = "invalid"
 	classExpired     = "approval_expired"
 	classOwnership   = "ownership"
+	classDouble      = "second_account"
 )
 
 func (w *Work) find(key string, f finding) { w.found[key] = f }

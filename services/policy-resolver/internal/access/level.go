@@ -46,6 +46,9 @@ func (w *Work) levelOne(target string, grants []policy.Grant) {
 		return
 	}
 	was := *w.State.account(target)
+	if !was.exists() && len(w.State.Merging.Expected) > 0 { // one may be on its way
+		return
+	}
 	a := was
 	state := w.state(&a, len(grants) > 0)
 	if state == "" {
@@ -57,7 +60,7 @@ func (w *Work) levelOne(target string, grants []policy.Grant) {
 		return
 	}
 	d := &event.Desired{IdentityID: w.ID, Target: target, CaseID: w.caseID, State: state, AccountName: cmp.Or(a.Name, a.Wanted),
-		Kinds: w.kinds(target), Policy: w.Bundle.Hash(), EffectiveAt: w.by.effective, KnownAt: w.by.known, EndSessions: w.standing() == held}
+		Kinds: w.kinds(target), Policy: w.Bundle.Hash(), EffectiveAt: w.by.effective, KnownAt: w.by.known, EndSessions: w.standing() == held, Formerly: a.From}
 	if state != event.AccountAbsent {
 		w.fill(d, grants)
 		if err := w.describe(d, a); err != nil && (state == event.AccountActive || !was.exists()) {

@@ -26,6 +26,7 @@ const (
 	reasonNotStarted = "not_started" // the start was moved
 	reasonJobEnded   = "job_ended"   // one of several employments, which alone gave it
 	reasonMaxTerm    = "max_term"    // a contract lasts no longer, by policy
+	reasonMerged     = "merged"      // the identity turned out to be another one, which has what the person has
 )
 
 // decideRoles makes the roles what follows from the person and the policy.
@@ -61,7 +62,11 @@ func (w *Work) decideRoles() {
 
 // ended is why somebody who is not here any more is not.
 func (w *Work) ended() string {
-	if p := w.State.Person; p != nil && p.Status != event.StatusEnded && p.MergedInto == "" {
+	p := w.State.Person
+	switch {
+	case p != nil && p.MergedInto != "":
+		return reasonMerged
+	case p != nil && p.Status != event.StatusEnded:
 		return reasonMaxTerm
 	}
 	return reasonEnded

@@ -25,6 +25,9 @@ func (p *play) show(d access.Decision) {
 	for _, want := range d.Desired {
 		p.desired[want.Target] = want
 	}
+	for _, q := range d.Handovers {
+		fmt.Fprintf(&p.out, "to %s: %v\n", q.IdentityID, q.Accounts)
+	}
 	for _, f := range d.Facts {
 		fmt.Fprintf(&p.out, "fact: %s %s (%s)\n", f.Record.Kind, f.IdentityID, f.Record.Reason)
 	}

@@ -24,6 +24,7 @@ type State struct {
 	Requests []Request     `json:"q,omitempty"` // waiting for approval
 	Asked    []string      `json:"i,omitempty"` // ids of the last requests taken, oldest first
 	Faults   []Fault       `json:"x,omitempty"` // exceptions that stand, by key
+	Merging  Merging       `json:"m,omitzero"`
 }
 
 // Origin is why somebody has a role.
@@ -62,6 +63,7 @@ type Account struct {
 	Applied int64              `json:"a,omitempty"` // version the target has
 	Idle    time.Time          `json:"i,omitzero"`  // since when nobody needs it; zero: it is needed
 	Case    event.CaseID       `json:"c,omitempty"` // that made it idle
+	From    event.IdentityID   `json:"f,omitempty"` // it was another identity's, which is this person
 	Retired bool               `json:"r,omitempty"` // not for use again: it goes before one is made anew
 }
 
@@ -128,6 +130,7 @@ const askedMost = 8
 func (s State) clone() State {
 	s.Roles, s.Former, s.Accounts = slices.Clone(s.Roles), slices.Clone(s.Former), slices.Clone(s.Accounts)
 	s.Cases, s.Requests, s.Asked, s.Faults = slices.Clone(s.Cases), slices.Clone(s.Requests), slices.Clone(s.Asked), slices.Clone(s.Faults)
+	s.Merging = s.Merging.clone()
 	for i := range s.Cases {
 		s.Cases[i].Waits, s.Cases[i].Faults = slices.Clone(s.Cases[i].Waits), slices.Clone(s.Cases[i].Faults)
 	}

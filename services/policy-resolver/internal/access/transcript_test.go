@@ -27,6 +27,7 @@ import (
 //	job ID [field=value ...]               the person has this employment too; event says so
 //	nojob ID                               and has it no more
 //	ask KIND [ROLE] id=ID [for=DURATION] [from=PERSON]    an access request; max asks unless it says otherwise
+//	adopt from=IDENTITY [TARGET=ACCOUNT ...]   the accounts of another identity come
 //	left PERSON                            somebody else leaves, and who decides is looked at again
 //	answer OUTCOME ID [until=DURATION] [proof=none]    granted, refused or expired
 //	provision [TARGET=OUTCOME ...]         the targets answer: all not named are applied
@@ -121,6 +122,14 @@ func (p *play) run(command string) {
 		p.job(words[1], args)
 	case "nojob":
 		p.person.Spells = slices.DeleteFunc(slices.Clone(p.person.Spells), func(s event.Spell) bool { return s.ID == words[1] })
+	case "adopt":
+		q := event.AccessRequest{ID: "adopt", Kind: event.RequestAdopt, IdentityID: "ada", Requester: event.IdentityID(args["from"])}
+		for _, target := range []string{"chat", "erp"} {
+			if name := args[target]; name != "" {
+				q.Accounts = append(q.Accounts, event.Handover{Target: target, Account: name, State: event.AccountActive})
+			}
+		}
+		p.show(p.work().Adopted(q))
 	case "left":
 		p.left[event.IdentityID(words[1])] = true
 		p.show(p.work().Revisited())
@@ -202,6 +211,10 @@ func (p *play) happen(kind event.Kind, args map[string]string) {
 	for k, v := range args {
 		switch k {
 		case "reason":
+		case "into":
+			p.person.MergedInto = event.IdentityID(v)
+		case "related":
+			e.Related = event.IdentityID(v)
 		case "effective":
 			e.EffectiveAt = p.time(v)
 		case "start":

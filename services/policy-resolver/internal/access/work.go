@@ -37,9 +37,11 @@ type Decision struct {
 	Events    []event.Transition // *event.AccessEvent and *event.CaseEvent, in order
 	Desired   []*event.Desired
 	Approvals []*event.ApprovalRequest
-	Facts     []*event.Fact     // what ingest is told: an emergency, or its lift
-	Members   *event.Membership // nil: as before
-	WakeAt    time.Time         // zero: no timer
+	Facts     []*event.Fact          // what ingest is told: an emergency, or its lift
+	Handovers []*event.AccessRequest // accounts that go to another identity
+	Released  []string               // targets of which nothing is said any more
+	Members   *event.Membership      // nil: as before
+	WakeAt    time.Time              // zero: no timer
 }
 
 // trigger is what made the work necessary.
@@ -67,13 +69,14 @@ func Opens(kind event.Kind) bool {
 func (w Work) Happened(e event.IdentityEvent) Decision {
 	w.begin(trigger{kind: e.Kind, source: e.Source, reason: e.Reason, causation: string(e.EventID), effective: e.EffectiveAt,
 		known: e.KnownAt, before: e.Before}, w.Now)
-	person := e.Person.Clone()
+	before, person := w.State.Person, e.Person.Clone()
 	w.State.Person = &person
 	w.open(event.CaseID(event.DeriveID("case", 0, string(e.EventID))), e.Changed)
 	if e.Kind == event.Hire || e.Kind == event.Rehire {
 		w.State.Former = nil // nothing is resurrected
 		w.State.retire(w.Bundle.Lifecycle(), w.base())
 	}
+	w.merge(e, before)
 	w.review()
 	return w.decide()
 }
@@ -126,6 +129,7 @@ func (w *Work) review() {
 	w.askAgain()
 	w.remind()
 	w.findOwnerless()
+	w.findDoubles()
 	w.settleTasks()
 	w.settleFaults()
 	w.State.Policy, w.State.Reviewed = w.Bundle.Hash(), w.at

@@ -65,6 +65,7 @@ type Want struct {
 	Policy       string             `json:"p,omitempty"`
 	EffectiveAt  time.Time          `json:"ea,omitzero"`
 	KnownAt      time.Time          `json:"ka,omitzero"`
+	Formerly     event.IdentityID   `json:"fo,omitempty"`
 	Orphan       bool               `json:"o,omitempty"` // an account that nobody wants: disable it, never create it
 }
 
@@ -72,7 +73,7 @@ type Want struct {
 func WantOf(d event.Desired) Want {
 	return Want{IdentityID: d.IdentityID, Target: d.Target, Version: d.Version, CaseID: d.CaseID, CausationID: d.CausationID, Lane: d.Lane,
 		State: d.State, AccountName: d.AccountName, Numbered: d.Numbered, Attributes: d.Attributes, Entitlements: d.Entitlements,
-		Kinds: d.Kinds, Approvals: d.Approvals, Policy: d.Policy, EffectiveAt: d.EffectiveAt, KnownAt: d.KnownAt}
+		Kinds: d.Kinds, Approvals: d.Approvals, Policy: d.Policy, EffectiveAt: d.EffectiveAt, KnownAt: d.KnownAt, Formerly: d.Formerly}
 }
 
 // Key names the account in state and timers; its part before the '|' decides the partition.
