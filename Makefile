@@ -6,7 +6,7 @@ GOLANGCI := v2.15.0
 export GOFLAGS := -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench soak lint tools clean
+.PHONY: help build demo test check bench soak mutate lint tools clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +32,11 @@ check: build lint test ## what CI runs: build, lint, configuration, schemas, eve
 bench: build tools ## the benchmarks, as tables with machine and versions
 	@scripts/bench.sh
 
-soak: tools ## faults on a real Kafka broker: about 300 in 4 minutes; JOINERY_SOAK=20 for twenty times as many
-	@cd pkg && go test -race -count=1 -tags process -timeout 0 -v ./stream/process
+soak: tools ## faults on a real Kafka broker as in `make check`, ten times as many; JOINERY_SOAK=100 for a hundred times
+	@cd pkg && JOINERY_SOAK=$${JOINERY_SOAK:-10} go test -race -count=1 -tags process -timeout 0 -v ./stream/process
+
+mutate: ## each protection of the runtime switched off in turn: its test must go red
+	@cd pkg && go run ./stream/mutate
 
 lint: ## vet, gofmt, and the rules that keep cores pure
 	@test -z "$$(gofmt -l $(MODULES) | grep -v testdata)" || { gofmt -l $(MODULES); echo "run gofmt -w on these"; exit 1; }

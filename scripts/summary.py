@@ -1,8 +1,9 @@
-"""Sums up `go test -json`: packages, failures with their output, and every skipped test with its reason."""
+"""Sums up `go test -json`: packages, failures with their output, and every skipped test with its reason,
+and what the long-running tests of the runtime have counted."""
 import json
 import sys
 
-passed, failed, skipped = 0, [], []
+passed, failed, skipped, proved = 0, [], [], []
 output = {}
 for name in sys.argv[1:]:
     for line in open(name):
@@ -15,6 +16,8 @@ for name in sys.argv[1:]:
         action = e["Action"]
         if action in ("output", "build-output"):
             output.setdefault(key, []).append(e["Output"])
+            if e["Output"].startswith(("process tier: ", "virtual time: ")):
+                proved.append(e["Output"])
         elif action == "pass" and key[1]:
             passed += 1
         elif action == "pass":
@@ -31,5 +34,6 @@ for key in failed:
 for key in skipped:
     reason = [line.strip() for line in output.get(key, []) if "_test.go" in line or ": " in line]
     print(f"skip  {key[0]} {key[1]}: {reason[-1] if reason else 'no reason given'}")
+print("".join(proved), end="")
 failures = len([key for key in failed if key[1]]) or len(failed)
 print(f"{passed} passed, {failures} failed, {len(skipped)} skipped")

@@ -43,7 +43,8 @@ func checkTopics(ctx context.Context, t Topology, o Options) (fit fitness, err e
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	if err := checkTransactions(ctx, cl); err != nil {
+	cluster, err := checkTransactions(ctx, cl)
+	if err != nil {
 		return fit, err
 	}
 	names := []string{tickTopic(t.Name), stateTopic(t.Name), "jml.dlq.v1"}
@@ -79,7 +80,28 @@ func checkTopics(ctx context.Context, t Topology, o Options) (fit fitness, err e
 	if len(unfit.Faults) > 0 {
 		return fit, &unfit
 	}
+	if cluster != embedded {
+		warnOfSingleReplicas(o, t.Name, details)
+	}
 	return fit, nil
+}
+
+// embedded is the cluster id of the broker inside `joinery dev`.
+const embedded = "kfake"
+
+// warnOfSingleReplicas names the topics that live on one broker only: Kafka (up to 4.3.1 at least) is not exactly-once across
+// a restart of a broker that is the only replica, even in order. The coordinator of a transaction takes partitions that
+// have no leader for deleted, and skips their markers.
+func warnOfSingleReplicas(o Options, topology string, details kadm.TopicDetails) {
+	var alone []string
+	for _, d := range details.Sorted() {
+		if len(d.Partitions) > 0 && len(d.Partitions[0].Replicas) < 2 {
+			alone = append(alone, d.Topic)
+		}
+	}
+	if len(alone) > 0 {
+		o.Log.Warn("topics with replication factor 1: if their broker restarts, transactions under way may be lost or hang; use 3", "topology", topology, "topics", alone)
+	}
 }
 
 // checkCompacted looks at the policies of the runtime's own topics, and gives how long tombstones of the state are kept.
@@ -109,12 +131,13 @@ func checkCompacted(ctx context.Context, adm *kadm.Client, unfit *UnfitError, st
 }
 
 // checkTransactions believes the broker that answers first: a finalized feature is the cluster's, and one broker may be
-// down, or stand still.
-func checkTransactions(ctx context.Context, cl *kgo.Client) error {
+// down, or stand still. It gives the cluster's id.
+func checkTransactions(ctx context.Context, cl *kgo.Client) (cluster string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*answerWithin)
 	defer cancel()
-	if _, err := kadm.NewClient(cl).BrokerMetadata(ctx); err != nil { // to learn of all brokers
-		return fmt.Errorf("reach the cluster: %w", err)
+	known, err := kadm.NewClient(cl).BrokerMetadata(ctx)
+	if err != nil {
+		return "", fmt.Errorf("reach the cluster: %w", err)
 	}
 	brokers := cl.DiscoveredBrokers()
 	type answer struct {
@@ -135,13 +158,13 @@ func checkTransactions(ctx context.Context, cl *kgo.Client) error {
 		case a.err != nil:
 			faults = append(faults, a.err)
 		case a.level < 2:
-			return &UnfitError{Remedy: "on Kafka 4.0 or newer, `kafka-features.sh upgrade --feature transaction.version=2`", Faults: []string{
+			return "", &UnfitError{Remedy: "on Kafka 4.0 or newer, `kafka-features.sh upgrade --feature transaction.version=2`", Faults: []string{
 				fmt.Sprintf("the cluster's transaction.version is %d and must be 2: before it a delayed EndTxn may commit a later transaction", a.level)}}
 		default:
-			return nil
+			return known.Cluster, nil
 		}
 	}
-	return fmt.Errorf("ask the cluster for its versions: %w", errors.Join(faults...))
+	return "", fmt.Errorf("ask the cluster for its versions: %w", errors.Join(faults...))
 }
 
 // transactionVersion asks a broker for the finalized level of the feature; a cluster that does not know it is at 0.

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -83,6 +84,20 @@ func TestTopicsWithDifferentPartitionsAreRefused(t *testing.T) {
 	})
 }
 
+func TestTopicsOfOneReplicaAreWarnedOfOnARealCluster(t *testing.T) {
+	t.Parallel()
+	for cluster, warned := range map[string]bool{embedded: false, "MkU3OEVBNTcwNTJENDM2Qg": true} {
+		synctest.Test(t, func(t *testing.T) {
+			w, log := newWorld(t, &kfake.VirtualNetwork{}, kfake.ClusterID(cluster)), &lockedBuffer{}
+			_, err := checkTopics(t.Context(), counting(), Options{Seeds: w.broker.ListenAddrs(), Dialer: w.reach(), Log: slog.New(slog.NewTextHandler(log, nil))})
+			must(t, err)
+			if got := log.String(); strings.Contains(got, "replication factor 1") != warned {
+				t.Errorf("of cluster %s the log says %q", cluster, got)
+			}
+		})
+	}
+}
+
 // TestABrokerThatStandsStillDoesNotKeepASessionFromStarting: its connections open, and nothing is ever said on them.
 func TestABrokerThatStandsStillDoesNotKeepASessionFromStarting(t *testing.T) {
 	t.Parallel()
@@ -149,5 +164,6 @@ func TestOneBrokerDownDoesNotKeepASessionFromStarting(t *testing.T) {
 	}))
 	must(t, err)
 	defer cl.Close()
-	must(t, checkTransactions(t.Context(), cl))
+	_, err = checkTransactions(t.Context(), cl)
+	must(t, err)
 }

@@ -142,7 +142,7 @@ func transactionalID(t Topology, o Options) string { return "joinery-" + t.Name 
 // instead of by its time-out, which would hold back every reader of committed records.
 func fence(ctx context.Context, t Topology, o Options) error {
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(o.Seeds...), kgo.TransactionalID(transactionalID(t, o)),
-		kgo.TransactionTimeout(o.SessionTimeout / 2)}, o.Dialer...)...)
+		kgo.TransactionTimeout(o.SessionTimeout / 2), kgo.RequestTimeoutOverhead(answerWithin)}, o.Dialer...)...)
 	if err != nil {
 		return fmt.Errorf("open client to fence: %w", err)
 	}

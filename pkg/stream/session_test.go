@@ -257,6 +257,21 @@ func TestACommitThatTheBrokerDoesNotConfirmIsNotDoneAgain(t *testing.T) {
 	})
 }
 
+func TestAnErrorOfEndEndsTheSessionAndTheNextOneRestores(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		reg := prometheus.NewRegistry()
+		w.start("0", measured(reg))
+		w.feed("k", `"count"`)
+		w.audit()
+		w.broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.InvalidProducerEpoch, Count: 1, TopLevel: true})
+		w.feed("k", `"count"`)
+		w.check()
+		if metric(t, reg, "session_restarts_total") != 1 || metric(t, reg, "restore_records") == 0 {
+			t.Errorf("%v sessions ended, the next one read %v records", metric(t, reg, "session_restarts_total"), metric(t, reg, "restore_records"))
+		}
+	})
+}
+
 func TestAssignedRunsOnceForAPartition(t *testing.T) {
 	virtual(t, func(t *testing.T, w *world) {
 		var calls atomic.Int64

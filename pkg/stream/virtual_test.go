@@ -42,6 +42,11 @@ var points = []string{"before begin", "after produce", "before end", "after end"
 // what the inputs alone demand.
 func TestNothingIsLostOrDoubledWhateverFails(t *testing.T) {
 	t.Parallel()
+	t.Cleanup(func() {
+		if !t.Failed() {
+			fmt.Printf("virtual time: %d runs from seed %d: 0 lost, 0 doubled, 0 out of order, chains whole\n", *runs, *seed)
+		}
+	})
 	for n := range *runs {
 		s := *seed + uint64(n)
 		t.Run(fmt.Sprintf("seed %d", s), func(t *testing.T) {

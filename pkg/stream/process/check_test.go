@@ -28,7 +28,7 @@ func (w *world) check() {
 	}
 	w.must("no transaction is left open", w.closed)
 	a := audit{inputs: w.read(process.Inputs), events: w.read(event.IdentityEvents), copies: w.read(process.Copies), dead: w.read(event.DeadLetters),
-		changelog: w.read(process.State)}
+		changelog: w.read(process.State), kept: w.kept}
 	faults := a.faults()
 	for _, fault := range faults[:min(20, len(faults))] {
 		w.t.Error(fault)

@@ -9,9 +9,10 @@
 // broker that is the only replica, even in order: partitions have no leader for a moment, the transaction coordinator
 // takes them for deleted and skips their markers, and the transaction is open for ever, or ends with the next one.
 //
-// They take minutes, and have a build tag of their own (`make soak`):
+// They take minutes, and have a build tag of their own; `make check` sets it, `make soak` runs ten times as many:
 //
-//	go test -tags process ./stream/process                  about 300 faults
-//	JOINERY_SEED=7 go test -tags process ./stream/process   another order of faults
-//	JOINERY_SOAK=20 make soak                               20 times as many
+//	go test -tags process ./stream/process                      more than 300 faults
+//	JOINERY_SEED=7 go test -tags process ./stream/process       another order of faults
+//	JOINERY_SOAK=20 go test -tags process ./stream/process      20 times as many
+//	JOINERY_KEYS=2000000 go test -tags process -run AtOnce ...  the restart of a worker with a million keys of 1 KB
 package process

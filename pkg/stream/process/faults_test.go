@@ -54,7 +54,7 @@ func TestAKillAtAnyPointLosesNothing(t *testing.T) {
 			i.kill()
 		}
 		w.faults++
-		if n%3 == 2 {
+		if n%2 == 1 {
 			w.damageCache("0")
 		}
 		if n%10 == 9 { // and the other one
@@ -124,14 +124,14 @@ func TestInstancesMayFightForPartitions(t *testing.T) {
 func TestOneOfThreeBrokersMayBeKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 3)
-	w.start("0")
+	i := w.start("0")
 	w.start("1")
-	for n := range rounds(6) {
+	for n := range rounds(4) {
 		w.must("all partitions have three replicas in sync", w.replicated)
 		w.flows()
 		w.pass(500 * time.Millisecond)
 		broker := 1 + n%3
-		if n%6 == 5 {
+		if n%4 == 3 {
 			w.cluster.Stop(broker)
 		} else {
 			w.cluster.Kill9(broker)
@@ -148,10 +148,13 @@ func TestOneOfThreeBrokersMayBeKilledUnderLoad(t *testing.T) {
 	}
 	w.must("all partitions have three replicas in sync", w.replicated)
 	w.cluster.Pause(2)
-	w.pass(6 * time.Second)
+	stood := time.Now()
+	i.kill() // the next one starts while a broker says nothing
+	w.start("0")
+	t.Logf("from the standstill of broker 2 to the next commit everywhere, with a worker started meanwhile: %s", w.flowsAfter(stood))
 	w.cluster.Resume(2)
 	w.flows()
-	w.faults++
+	w.faults += 2
 	w.check()
 }
 
@@ -189,29 +192,6 @@ func TestConnectionsMayBreakAnywhere(t *testing.T) {
 		w.pass(6 * time.Second)
 		p.thaw()
 		w.faults++
-	}
-	w.check()
-}
-
-// TestAKilledWorkerCommitsAgainAtOnce measures from the kill of a worker to the next commit of its successor.
-func TestAKilledWorkerCommitsAgainAtOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 1)
-	i := w.start("0", "-session", "20s")
-	var took []time.Duration
-	for range rounds(15) {
-		w.flows()
-		w.pass(300 * time.Millisecond)
-		i.kill()
-		died := time.Now()
-		i = w.start("0", "-session", "20s")
-		took = append(took, w.flowsAfter(died))
-		w.faults++
-	}
-	slices.Sort(took)
-	t.Logf("kill -9 to the next commit: median %s, worst %s", took[len(took)/2], took[len(took)-1])
-	if worst := took[len(took)-1]; worst > 10*time.Second {
-		t.Errorf("a restart took %s: it waited for a session or a transaction to time out", worst)
 	}
 	w.check()
 }

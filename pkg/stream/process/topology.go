@@ -116,6 +116,11 @@ func count(tx *stream.Tx, key, cause string) {
 	tx.Emit(event.IdentityEvents, key, Event(key, cause, n+1, tx.Now()))
 }
 
+// Kept is a value that the state of a worker may begin with, a thousand bytes under "kept/" and its key: a large state.
+func Kept(key string) []byte {
+	return []byte(`"` + strings.Repeat(key+" ", 1000/(len(key)+1)) + `"`)
+}
+
 // Event is the event of an input: the nth of its key.
 func Event(key, cause string, n int, now time.Time) *Counted {
 	return &Counted{N: n, Meta: event.Meta{EventID: event.EventID(event.DeriveID("e", 0, cause)), Kind: "counted", IdentityID: event.IdentityID(key),

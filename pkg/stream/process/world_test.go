@@ -104,6 +104,7 @@ type world struct {
 	workers []*worker
 	caches  string // folder of the workers' caches
 	faults  int
+	kept    int // values that the state begins with
 
 	stopLoad func()
 }
@@ -366,8 +367,9 @@ func (w *world) transactions() string {
 // watch reads the events as they are committed.
 type watch struct {
 	mu      sync.Mutex
-	newest  [partitions]time.Time // of an event: when its producer wrote it
-	changed chan struct{}         // closed when newest changes
+	newest  [partitions]time.Time     // of an event: when its producer wrote it
+	silent  [partitions]time.Duration // the longest between two of them
+	changed chan struct{}             // closed when newest changes
 }
 
 func newWatch(w *world) *watch {
@@ -389,10 +391,20 @@ func (v *watch) see(r *kgo.Record) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r.Timestamp.After(v.newest[r.Partition]) {
+		v.silent[r.Partition] = max(v.silent[r.Partition], r.Timestamp.Sub(v.newest[r.Partition]))
 		v.newest[r.Partition] = r.Timestamp
 		close(v.changed)
 		v.changed = make(chan struct{})
 	}
+}
+
+// hush forgets how long partitions were silent, and gives it.
+func (v *watch) hush() [partitions]time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	was := v.silent
+	clear(v.silent[:])
+	return was
 }
 
 // after waits for an event in every partition that was written after t.
