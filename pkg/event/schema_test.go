@@ -44,6 +44,7 @@ var records = map[event.Topic]any{
 	event.DriftEvents:       event.DriftEvent{},
 	event.SweepCommands:     event.SweepCommand{},
 	event.GuardCommands:     event.GuardCommand{},
+	event.ScimResources:     event.ScimResource{},
 	event.DeadLetters:       event.DeadLetter{},
 }
 
@@ -146,6 +147,8 @@ func infer(typ reflect.Type) (*avro.Schema, error) {
 		return avro.SchemaFor[event.SweepCommand]()
 	case event.GuardCommand:
 		return avro.SchemaFor[event.GuardCommand]()
+	case event.ScimResource:
+		return avro.SchemaFor[event.ScimResource]()
 	default:
 		return avro.SchemaFor[event.DeadLetter]()
 	}

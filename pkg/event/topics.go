@@ -26,6 +26,7 @@ const (
 	DriftEvents       Topic = "jml.drift.event.v1"
 	SweepCommands     Topic = "jml.reconcile.command.v1"
 	GuardCommands     Topic = "jml.guard.command.v1"
+	ScimResources     Topic = "jml.scim.resource.v1"
 	DeadLetters       Topic = "jml.dlq.v1"
 )
 

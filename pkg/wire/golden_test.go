@@ -41,6 +41,7 @@ var goTypes = map[event.Topic]func() any{
 	event.DriftEvents:       func() any { return new(event.DriftEvent) },
 	event.SweepCommands:     func() any { return new(event.SweepCommand) },
 	event.GuardCommands:     func() any { return new(event.GuardCommand) },
+	event.ScimResources:     func() any { return new(event.ScimResource) },
 	event.DeadLetters:       func() any { return new(event.DeadLetter) },
 }
 
