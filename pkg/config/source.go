@@ -24,7 +24,7 @@ type Source struct {
 	Name        Text
 	Authority   Authority     `key:"authority" is:"required" enum:"employment profile signal" doc:"employment may hire and terminate, profile sets attributes only, signal brings emergencies and observations only"`
 	Intake      Intake        `key:"intake" is:"required" doc:"how records arrive; exactly one"`
-	Map         *Mapping      `key:"map" doc:"CEL over record; not used with records"`
+	Map         *Mapping      `key:"map" doc:"CEL over record; not used with records; built in for scim and ssf"`
 	Correlate   []Text        `key:"correlate" enum:"employee_number email phone display_name given_name family_name" doc:"strong keys, in order"`
 	Timezone    Zone          `key:"timezone" doc:"where the record has none"`
 	ExpectEvery time.Duration `key:"expectEvery" doc:"alert when silent for longer"`
@@ -36,6 +36,9 @@ func (s *Source) check(d *decoder, n *yaml.Node) {
 	}
 	if kind := s.Intake.Kind(); s.Map == nil && slices.Contains([]string{"kafka", "csv", "webhook", "ldap"}, kind) {
 		d.fault(keyNode(n, "intake"), "spec.map is missing: it makes canonical records of what intake.%s brings; write source_key at least", kind)
+	}
+	if s.Map == nil {
+		s.Map = builtIn(s.Intake.Kind())
 	}
 	for i, key := range s.Correlate {
 		if slices.ContainsFunc(s.Correlate[:i], func(t Text) bool { return t.Value == key.Value }) {
@@ -129,6 +132,8 @@ type SCIMIntake struct {
 type SSFIntake struct {
 	Issuer   string `key:"issuer" is:"required"`
 	Audience string `key:"audience" is:"required"`
+	JWKS     string `key:"jwks" doc:"URL of the issuer's keys; absent: as its /.well-known/ssf-configuration says"`
+	Token    Secret `key:"token" doc:"bearer token the transmitter must show besides; absent: none"`
 }
 
 // LDAPIntake follows a directory.
