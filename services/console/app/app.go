@@ -7,6 +7,7 @@
 //	                      +-- directory, inbox, published policy   (follow topics)
 //	browser, tool -> guard -> api, pages -> desk --+-- archive     (ClickHouse)
 //	                      +-- journal, bundle                      (write topics)
+//	sources -------> guard -> intake, under /in/                    (write topics)
 package app
 
 import (
@@ -114,7 +115,13 @@ func serveConsole(ctx context.Context, env service.Env, o Options) (err error) {
 		return errors.Join(err, group.Wait())
 	}
 	env.Log.Warn("demo logins are on: anybody on this machine can act as anybody", "console", "http://"+o.Listener.Addr().String())
-	server := &http.Server{Handler: Handler(assemble(env, o, live, store, topics), true, env.Log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	in, err := openIntake(ctx, env)
+	if err != nil {
+		cancel()
+		return errors.Join(err, group.Wait())
+	}
+	defer in.Close()
+	server := &http.Server{Handler: Handler(assemble(env, o, live, store, topics), in, true, env.Log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	group.Go(func() error { return serve(ctx, server, o.Listener) })
 	if env.Ready != nil {
 		env.Ready()
@@ -149,13 +156,14 @@ func closed(err error) error {
 // people adapts the desk to what sessions ask of it.
 type people struct{ *desk.Desk }
 
-// Handler is the whole console behind its guard.
-func Handler(d *desk.Desk, demo bool, log *slog.Logger) http.Handler {
+// Handler is the whole console behind its guard. What sources push goes to in.
+func Handler(d *desk.Desk, in http.Handler, demo bool, log *slog.Logger) http.Handler {
 	sessions := session.New(people{d}, demo)
 	site := pages.New(d, sessions, log)
 	program := api.New(d, sessions, log)
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", program)
+	mux.Handle("/in/", in)
 	mux.Handle("/", site)
 	refuse := func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, api.Prefix+"/") {

@@ -12,7 +12,7 @@ import (
 
 func ask(t *testing.T, method, path string, set func(*http.Request)) *httptest.ResponseRecorder {
 	t.Helper()
-	h := Handler(desktest.New(t).Desk, true, slog.New(slog.DiscardHandler))
+	h := Handler(desktest.New(t).Desk, http.NotFoundHandler(), true, slog.New(slog.DiscardHandler))
 	r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:8080"+path, strings.NewReader("{}"))
 	if set != nil {
 		set(r)

@@ -11,6 +11,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/open"
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/intake/push"
 	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/registry"
 	"joinery.internal/pkg/service"
@@ -36,6 +37,15 @@ func assemble(env service.Env, o Options, live *views, store desk.Archive, j *jo
 		d.Advance = o.Clock.Advance
 	}
 	return d
+}
+
+// openIntake opens what sources push to, as the folder's files say now.
+func openIntake(ctx context.Context, env service.Env) (*push.Mount, error) {
+	cfg, err := config.LoadDir(env.ConfigDir)
+	if err != nil {
+		return nil, fmt.Errorf("read sources: %w", err)
+	}
+	return push.Open(ctx, push.Options{Config: cfg, Stream: env.Stream()})
 }
 
 // Name is how people are shown in sessions.

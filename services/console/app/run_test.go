@@ -63,10 +63,10 @@ func console(t *testing.T, seeds []string) string {
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	env := service.Env{Name: Name, Instance: "test", Kafka: seeds, Registry: wire.Static(), ClickHouse: eng.NativeURL(), ConfigDir: t.TempDir(),
-		Clock: &desktest.Clock{}, Log: slog.New(slog.DiscardHandler), Ready: func() { close(ready) }}
+	given := service.Env{Name: Name, Instance: "test", Kafka: seeds, Registry: wire.Static(), ClickHouse: eng.NativeURL(),
+		ConfigDir: env(t, "apiVersion: joinery/v1\nkind: Settings\nmetadata: {name: acme}\n").ConfigDir, Clock: &desktest.Clock{}, Log: slog.New(slog.DiscardHandler), Ready: func() { close(ready) }}
 	go func() {
-		ended <- RunDev(ctx, env, Options{Listener: l, Clock: &desktest.Clock{}, Reader: eng.ReaderURL()})
+		ended <- RunDev(ctx, given, Options{Listener: l, Clock: &desktest.Clock{}, Reader: eng.ReaderURL()})
 	}()
 	select {
 	case <-ready:
