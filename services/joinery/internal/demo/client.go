@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"joinery.internal/pkg/event"
-	"joinery.internal/services/joinery/internal/demoapp"
+	"joinery.internal/services/demoapp"
 )
 
 // client speaks to the pipeline's API and looks into the bundled targets.

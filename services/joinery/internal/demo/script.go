@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/demoapp"
 	"joinery.internal/services/example"
-	"joinery.internal/services/joinery/internal/demoapp"
 )
 
 // The cast: people of the script, beside the company's 300.

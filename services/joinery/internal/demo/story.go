@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/demoapp"
 	"joinery.internal/services/example"
-	"joinery.internal/services/joinery/internal/demoapp"
 	"joinery.internal/services/joinery/internal/dev"
 )
 

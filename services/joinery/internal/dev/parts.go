@@ -24,8 +24,8 @@ import (
 	"joinery.internal/pkg/registry"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/topics"
+	"joinery.internal/services/demoapp"
 	"joinery.internal/services/example"
-	"joinery.internal/services/joinery/internal/demoapp"
 )
 
 type streamOptions = stream.Options

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"joinery.internal/pkg/connector"
-	"joinery.internal/services/joinery/internal/demoapp"
+	"joinery.internal/services/demoapp"
 )
 
 // servedDir names the folder a copy of this test binary serves, until its stdin closes.

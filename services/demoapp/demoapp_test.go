@@ -15,7 +15,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/connectortest"
 	"joinery.internal/pkg/connector/open"
-	"joinery.internal/services/joinery/internal/demoapp"
+	"joinery.internal/services/demoapp"
 )
 
 func start(t *testing.T, dir string) *demoapp.Apps {
