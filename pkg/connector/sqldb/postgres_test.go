@@ -1,23 +1,13 @@
 package sqldb_test
 
 import (
-	"context"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/sqldb/postgrestest"
 )
-
-// nobody is who PostgreSQL runs as when the tests run as root, which it refuses.
-const nobody = 65534
 
 func TestSQLConformsAgainstPostgreSQL(t *testing.T) {
 	t.Parallel()
@@ -29,93 +19,12 @@ func TestSQLConformsAgainstPostgreSQL(t *testing.T) {
 	t.Run("of two writers of one account the slower is told to try again", d.overtaken)
 }
 
-// newPostgres starts a server of its own, on a socket only; it ends with the test.
 func newPostgres(t *testing.T) database {
 	t.Helper()
-	bin := postgresBin(t)
-	dir, err := os.MkdirTemp("", "pg") // short: the path of a socket is limited
-	if err != nil {
-		t.Fatalf("make a folder: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("remove the database: %v", err)
-		}
-	})
-	attributes := &syscall.SysProcAttr{}
-	if os.Geteuid() == 0 {
-		attributes.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
-		// In some containers /dev/null is root's alone, and initdb's shell needs it.
-		attributes.AmbientCaps = []uintptr{unix.CAP_DAC_OVERRIDE}
-		if err := os.Chown(dir, nobody, nobody); err != nil {
-			t.Fatalf("give the folder away: %v", err)
-		}
-	}
-	data := filepath.Join(dir, "data")
-	passwords := filepath.Join(dir, "pw")
-	if err := os.WriteFile(passwords, []byte("s3cret-owner\n"), 0o644); err != nil {
-		t.Fatalf("write the password: %v", err)
-	}
-	initdb := exec.CommandContext(t.Context(), filepath.Join(bin, "initdb"), "-D", data, "-U", "owner", "-A", "scram-sha-256",
-		"--pwfile", passwords, "-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = attributes, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
-	}
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
-	server.SysProcAttr, server.Dir = attributes, dir
-	if err := server.Start(); err != nil {
-		t.Fatalf("start PostgreSQL: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(server.Process.Signal(syscall.SIGQUIT), ignoreExit(server.Wait())); err != nil {
-			t.Errorf("stop PostgreSQL: %v", err)
-		}
-	})
-	d := database{url: "postgres://owner:s3cret-owner@/postgres?host=" + dir}
-	d.admin = openAdmin(t, "pgx", d.url)
-	awaitPing(t, d)
+	server := postgrestest.Start(t)
+	d := database{url: server.URL, admin: server.Admin(t)}
 	d.exec(t, schema)
 	return d
-}
-
-// ignoreExit drops the status of a process that was told to stop.
-func ignoreExit(err error) error {
-	if _, ok := errors.AsType[*exec.ExitError](err); ok {
-		return nil
-	}
-	return err
-}
-
-func postgresBin(t *testing.T) string {
-	t.Helper()
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path)
-	}
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err != nil || len(found) == 0 {
-		t.Fatal("PostgreSQL is not installed; on Debian: apt-get install postgresql")
-	}
-	return filepath.Dir(found[len(found)-1])
-}
-
-func awaitPing(t *testing.T, d database) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		err := d.admin.PingContext(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("PostgreSQL does not answer: %v", err)
-		case <-poll.C:
-		}
-	}
 }
 
 func (d database) as(user, password string) connector.Settings {

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sys/unix"
 
 	"joinery.internal/pkg/child"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/stream/process"
+	"joinery.internal/pkg/stream/process/failpoint"
 )
 
 func main() {
@@ -41,16 +43,19 @@ func run() error {
 	gone := child.ParentGone()
 	go func() { <-gone; cancel() }()
 
-	p := &point{name: *at, stop: *stop}
-	p.left.Store(*nth)
-	dial := (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	signal := unix.SIGKILL
+	if *stop {
+		signal = unix.SIGSTOP
+	}
+	p := failpoint.New(*at, *nth, signal)
+	var dial failpoint.Dialer
 	if *via != "" {
 		dial = through(*via)
 	}
-	err := stream.Run(ctx, process.Topology(p.reach), stream.Options{
+	err := stream.Run(ctx, process.Topology(p.Reach), stream.Options{
 		Seeds: strings.Split(*brokers, ","), Instance: *instance, Codec: process.Codec{}, SessionTimeout: *session, CacheDir: *cache,
 		Log:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		Dialer: []kgo.Opt{kgo.Dialer(p.watched(dial)), kgo.WithHooks(p), kgo.HeartbeatInterval(*session / 6)},
+		Dialer: append(p.Options(dial), kgo.HeartbeatInterval(*session/6)),
 	})
 	if err != nil {
 		return fmt.Errorf("run the topology: %w", err)
@@ -58,10 +63,8 @@ func run() error {
 	return nil
 }
 
-type dialer func(ctx context.Context, network, address string) (net.Conn, error)
-
 // through reaches brokers by way of a proxy.
-func through(proxy string) dialer {
+func through(proxy string) failpoint.Dialer {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, network, proxy)
 		if err != nil {

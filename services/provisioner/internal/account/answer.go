@@ -25,7 +25,7 @@ const ReadBack = "read_back"
 //	transient ambiguous         deferred              backs off, or waits for the target when that is down
 //	throttled                   deferred              backs off, not before RetryAfter
 //	conflict not_found          deferred              plans again at once 3 times, then backs off
-//	denied                      failed, exception     tries again after 15 min
+//	denied                      failed, exception     backs off from 10 s, or waits until the right is back
 //	invalid unsupported         dead_lettered,        parked: a newer or repeated desired, or a nudge, drives it
 //	                            exception
 //
@@ -170,7 +170,11 @@ func (w *Work) failed(r Result) {
 	case connector.Denied:
 		id := w.outcome(event.ProvisionFailed, "failed", r.Class, r)
 		w.open("denied", "", id)
-		w.back(WaitBackoff, deniedRetry)
+		if r.Down {
+			w.back(WaitTarget, 0)
+			break
+		}
+		w.back(WaitBackoff, min(deniedLeast<<min(s.Tries-1, 10), backoffMost))
 	case connector.Conflict, connector.NotFound:
 		w.replan(r)
 	default:

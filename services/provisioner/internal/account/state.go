@@ -169,7 +169,7 @@ type Result struct {
 	Message    string          // of the failure, for people; no personal data
 	RetryAfter time.Duration
 	Refused    bool // the desk stopped it, before the first request or before one that we lack the right for
-	Down       bool // the target counts as down after this call
+	Down       bool // the target counts as down after this call, or as one that denies us what the call needs
 
 	Account  string // as found or made; empty: there is none, or it is not known
 	RemoteID string

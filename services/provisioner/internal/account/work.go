@@ -13,7 +13,7 @@ import (
 const (
 	backoffLeast = time.Second
 	backoffMost  = 15 * time.Minute
-	deniedRetry  = 15 * time.Minute // rights come back without a word
+	deniedLeast  = 10 * time.Second // after the first denial; doubles up to backoffMost
 	alarmAfter   = 24 * time.Hour   // of failing, until somebody is told
 	alarmUrgent  = 5 * time.Minute  // the same where access is to be taken away
 	replansMost  = 3                // conflicts answered by planning again at once

@@ -92,6 +92,6 @@ func (g *guarded) request(ctx context.Context, kind, what string, paced bool, do
 	case connector.Denied:
 		g.denied = true
 	}
-	g.t.rights.note(kind, class, g.t.clock.Now())
+	g.t.rights.note(kind, g.call.Key, class, g.t.clock.Now())
 	return err
 }

@@ -1,18 +1,26 @@
 package desk
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	"joinery.internal/pkg/connector"
 )
 
-// rightTrial is how often a request of a refused kind is let through to see whether the right has come back.
-const rightTrial = 10 * time.Second
+const (
+	// rightTrial is how often a request of a refused kind is let through to see whether the right has come back. Targets
+	// lock out who tries wrong credentials too often.
+	rightTrial = 10 * time.Second
+	// denialsMost is to how many accounts in a row changes of a kind are denied until the right counts as lacking: before
+	// that it may be the account, such as an administrator's. A read that is denied means wrong credentials, and counts at once.
+	denialsMost = 3
+)
 
 // rights remembers which kinds of request the target denies us, so that we stop making them.
 type rights struct {
 	mu      sync.Mutex
+	denials map[string][]string  // kind of request -> accounts that it was denied for in a row
 	refused map[string]time.Time // kind of request -> when one may be tried again
 }
 
@@ -41,17 +49,23 @@ func (r *rights) admit(kind string, now time.Time) bool {
 	return true
 }
 
-func (r *rights) note(kind string, class connector.Class, now time.Time) {
+func (r *rights) note(kind, account string, class connector.Class, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch class {
 	case connector.Denied:
 		if r.refused == nil {
-			r.refused = map[string]time.Time{}
+			r.denials, r.refused = map[string][]string{}, map[string]time.Time{}
 		}
-		r.refused[kind] = now.Add(rightTrial)
+		if have := r.denials[kind]; len(have) < denialsMost && !slices.Contains(have, account) {
+			r.denials[kind] = append(have, account)
+		}
+		if kind == readKind || len(r.denials[kind]) >= denialsMost {
+			r.refused[kind] = now.Add(rightTrial)
+		}
 	case connector.Transient, connector.Throttled, connector.Ambiguous: // says nothing of rights
 	default:
+		delete(r.denials, kind)
 		delete(r.refused, kind)
 	}
 }

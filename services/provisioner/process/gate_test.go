@@ -1,0 +1,268 @@
+package process_test
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// mode is what a gate does to what passes.
+type mode int
+
+const (
+	open  mode = iota
+	down       // refuses connections, and cuts those there are
+	hang       // takes requests and passes nothing on
+	drip       // passes answers on a byte now and then
+	loses      // passes writes on, and cuts the connection instead of answering
+)
+
+// moment is when something passes the gate.
+type moment string
+
+const (
+	asked moment = "asked" // a request came and has not been passed on
+	wrote moment = "write" // so did a write
+	acted moment = "acted" // the target has answered a write, and the answer has not been passed on
+)
+
+// gate stands between a connector and its target, on the level of bytes.
+type gate struct {
+	t         *testing.T
+	network   string // of the target
+	address   string
+	newWrites func() func(chunk []byte) bool // of a connection: says whether what it sends changes something
+	listen    string                         // the address that stays
+
+	mu       sync.Mutex
+	mode     mode
+	changed  chan struct{} // closed when mode changes
+	listener net.Listener
+	conns    map[net.Conn]bool
+	strike   *strike
+	group    sync.WaitGroup
+}
+
+// strike is what happens at the nth of a moment.
+type strike struct {
+	at   moment
+	left int
+	do   func()
+}
+
+func newGate(t *testing.T, network, address string, newWrites func() func([]byte) bool) *gate {
+	t.Helper()
+	g := &gate{t: t, network: network, address: address, newWrites: newWrites, changed: make(chan struct{}), conns: map[net.Conn]bool{}, listen: "127.0.0.1:0"}
+	g.set(open)
+	t.Cleanup(func() { g.set(down); g.group.Wait() })
+	return g
+}
+
+// set changes the mode for all that passes from now on.
+func (g *gate) set(m mode) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mode = m
+	close(g.changed)
+	g.changed = make(chan struct{})
+	if m == down {
+		if g.listener != nil {
+			g.listener.Close()
+			g.listener = nil
+		}
+		for c := range g.conns {
+			c.Close()
+		}
+		return
+	}
+	if g.listener == nil {
+		l, err := net.Listen("tcp", g.listen)
+		if err != nil {
+			g.t.Errorf("open the gate again: %v", err)
+			return
+		}
+		g.listener, g.listen = l, l.Addr().String()
+		g.group.Go(func() { g.accept(l) })
+	}
+}
+
+func (g *gate) now() (mode, <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mode, g.changed
+}
+
+// strikeAt has do done at the nth moment from now on. Whatever passes waits for it.
+func (g *gate) strikeAt(at moment, nth int, do func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.strike = &strike{at, nth, do}
+}
+
+func (g *gate) reach(at moment) {
+	g.mu.Lock()
+	s := g.strike
+	struck := false
+	if s != nil && s.at == at {
+		s.left--
+		if struck = s.left == 0; struck {
+			g.strike = nil
+		}
+	}
+	g.mu.Unlock()
+	if struck {
+		s.do()
+	}
+}
+
+func (g *gate) accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if !g.keep(c) {
+			continue
+		}
+		g.group.Go(func() { g.serve(c) })
+	}
+}
+
+// keep notes a connection, or closes it if the gate is closed by now.
+func (g *gate) keep(c net.Conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mode == down {
+		c.Close()
+		return false
+	}
+	g.conns[c] = true
+	return true
+}
+
+func (g *gate) forget(c net.Conn) {
+	c.Close()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, c)
+}
+
+// link is one connection through the gate.
+type link struct {
+	g              *gate
+	client, target net.Conn
+
+	mu    sync.Mutex
+	write bool // the last request was one
+	lost  bool // and its answer is not to arrive
+}
+
+func (g *gate) serve(client net.Conn) {
+	defer g.forget(client)
+	target, err := net.Dial(g.network, g.address)
+	if err != nil || !g.keep(target) {
+		return
+	}
+	defer g.forget(target)
+	l := &link{g: g, client: client, target: target}
+	var back sync.WaitGroup
+	back.Go(func() { l.answers(); client.Close(); target.Close() })
+	l.requests()
+	client.Close()
+	target.Close()
+	back.Wait()
+}
+
+func (l *link) requests() {
+	writes := l.g.newWrites()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := l.client.Read(buf)
+		if err != nil {
+			return
+		}
+		write := writes(buf[:n])
+		l.g.reach(asked)
+		if write {
+			l.g.reach(wrote)
+		}
+		for m, changed := l.g.now(); m == hang; m, changed = l.g.now() {
+			if !l.wait(changed) {
+				return
+			}
+		}
+		m, _ := l.g.now()
+		l.mu.Lock()
+		l.write, l.lost = write, write && m == loses
+		l.mu.Unlock()
+		if _, err := l.target.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// wait waits until the mode changes; false: the client has gone meanwhile, and its request is dropped.
+func (l *link) wait(changed <-chan struct{}) bool {
+	gone := make(chan error, 1)
+	go func() {
+		_, err := l.client.Read(make([]byte, 1))
+		gone <- err
+	}()
+	select {
+	case <-changed:
+		if err := l.client.SetReadDeadline(time.Now()); err != nil {
+			return false
+		}
+		err := <-gone
+		var timeout net.Error
+		return errors.As(err, &timeout) && timeout.Timeout() && l.client.SetReadDeadline(time.Time{}) == nil
+	case <-gone:
+		return false
+	}
+}
+
+func (l *link) answers() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := l.target.Read(buf)
+		if err != nil {
+			return
+		}
+		l.mu.Lock()
+		write, lost := l.write, l.lost
+		l.mu.Unlock()
+		if write {
+			l.g.reach(acted)
+		}
+		if lost {
+			return
+		}
+		if l.pass(buf[:n]) != nil {
+			return
+		}
+	}
+}
+
+// pass gives an answer on, a byte now and then while the gate drips.
+func (l *link) pass(b []byte) error {
+	for len(b) > 0 {
+		m, changed := l.g.now()
+		if m != drip {
+			_, err := l.client.Write(b)
+			return err
+		}
+		if _, err := l.client.Write(b[:1]); err != nil {
+			return err
+		}
+		b = b[1:]
+		pace := time.NewTimer(50 * time.Millisecond)
+		select {
+		case <-changed:
+		case <-pace.C:
+		}
+		pace.Stop()
+	}
+	return nil
+}
