@@ -74,11 +74,12 @@ func exec(ctx context.Context, tx *sql.Tx, st statement, v values) error {
 	return err
 }
 
-// reread ends a change: it must be there to be read.
+// reread ends a change: it must be there to be read. A database that took the statement and did nothing may do it yet, as
+// with any target that says yes and does nothing.
 func (c *DB) reread(ctx context.Context, tx *sql.Tx, ref connector.Ref) (connector.Result, error) {
 	now, err := c.find(ctx, tx, ref)
 	if errors.Is(err, connector.ErrNotFound) {
-		return connector.Result{}, connector.Errorf(connector.Invalid, "read back", "the statement ran, and sql.account.get does not find the account")
+		return connector.Result{}, connector.Errorf(connector.Transient, "read back", "the statement ran, and sql.account.get does not find the account")
 	}
 	if err != nil {
 		return connector.Result{}, err
