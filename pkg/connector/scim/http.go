@@ -46,6 +46,9 @@ func (r request) isRead() bool { return r.method == http.MethodGet }
 
 // do makes one call. The error is a *connector.Error.
 func (c *Client) do(ctx context.Context, r request) (response, error) {
+	if err := connector.Pace(ctx); err != nil {
+		return response{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var sent atomic.Bool // once the request line is out, the target may act

@@ -30,7 +30,7 @@ const (
 
 // gate stands between a connector and its target, on the level of bytes.
 type gate struct {
-	t         *testing.T
+	t         testing.TB
 	network   string // of the target
 	address   string
 	newWrites func() func(chunk []byte) bool // of a connection: says whether what it sends changes something
@@ -52,7 +52,7 @@ type strike struct {
 	do   func()
 }
 
-func newGate(t *testing.T, network, address string, newWrites func() func([]byte) bool) *gate {
+func newGate(t testing.TB, network, address string, newWrites func() func([]byte) bool) *gate {
 	t.Helper()
 	g := &gate{t: t, network: network, address: address, newWrites: newWrites, changed: make(chan struct{}), conns: map[net.Conn]bool{}, listen: "127.0.0.1:0"}
 	g.set(open)
@@ -205,21 +205,20 @@ func (l *link) requests() {
 
 // wait waits until the mode changes; false: the client has gone meanwhile, and its request is dropped.
 func (l *link) wait(changed <-chan struct{}) bool {
-	gone := make(chan error, 1)
+	still := make(chan bool, 1)
 	go func() {
 		_, err := l.client.Read(make([]byte, 1))
-		gone <- err
+		var timeout net.Error
+		still <- errors.As(err, &timeout) && timeout.Timeout()
 	}()
 	select {
 	case <-changed:
 		if err := l.client.SetReadDeadline(time.Now()); err != nil {
 			return false
 		}
-		err := <-gone
-		var timeout net.Error
-		return errors.As(err, &timeout) && timeout.Timeout() && l.client.SetReadDeadline(time.Time{}) == nil
-	case <-gone:
-		return false
+		return <-still && l.client.SetReadDeadline(time.Time{}) == nil
+	case here := <-still:
+		return here
 	}
 }
 

@@ -64,7 +64,7 @@ func TestFailureMatrix(t *testing.T) {
 	}
 }
 
-func cell(t *testing.T, name string, make func(*testing.T, string) *subject, n int) {
+func cell(t *testing.T, name string, make func(testing.TB, string) *subject, n int) {
 	dir := t.TempDir()
 	s := make(t, filepath.Join(dir, "target"))
 	f := append(netFaults(s.gate), s.faults...)[n]
@@ -186,7 +186,7 @@ func (h *history) verdict() {
 	_, journal := h.s.inspect(t)
 	made := map[change]int{}
 	for _, c := range journal {
-		made[c]++
+		made[c.change]++
 	}
 	for c, n := range made {
 		if n != h.expected[c] {

@@ -29,9 +29,9 @@ type front struct {
 }
 
 // scimSubjects are applications of their own each.
-func scimSubjects(*testing.T) func(*testing.T, string) *subject { return newSCIM }
+func scimSubjects(testing.TB) func(testing.TB, string) *subject { return newSCIM }
 
-func newSCIM(t *testing.T, dir string) *subject {
+func newSCIM(t testing.TB, dir string) *subject {
 	t.Helper()
 	apps, err := demoapp.Start(t.Context(), filepath.Join(dir, "app"))
 	if err != nil {
@@ -60,7 +60,7 @@ func newSCIM(t *testing.T, dir string) *subject {
 	show(now())
 	s := &subject{kind: "group", gate: newGate(t, "tcp", server.Listener.Addr().String(), httpWrites)}
 	s.file = `connection: {url: "http://` + s.gate.listen + `", token: "file:` + secret + `"}`
-	s.inspect = func(t *testing.T) ([]connector.Object, []change) { return inspectSCIM(t, apps) }
+	s.inspect = func(t testing.TB) ([]connector.Object, []entry) { return inspectSCIM(t, apps) }
 	misbehave := func(name string) fault {
 		return fault{name, func() { f.set(name) }, func() { f.set("") }, name == lies}
 	}
@@ -68,7 +68,7 @@ func newSCIM(t *testing.T, dir string) *subject {
 		{name: rotated, begin: func() { f.rotate(next()) }, end: func() { show(now()) }}}
 	s.short = misbehave(shortens)
 	admin := &http.Client{}
-	s.alter = func(t *testing.T, account string, v connector.Verb) { alterSCIM(t, admin, address, token, account, v) }
+	s.alter = func(t testing.TB, account string, v connector.Verb) { alterSCIM(t, admin, address, token, account, v) }
 	return s
 }
 
@@ -162,7 +162,7 @@ func httpWrites() func([]byte) bool {
 	}
 }
 
-func inspectSCIM(t *testing.T, apps *demoapp.Apps) ([]connector.Object, []change) {
+func inspectSCIM(t testing.TB, apps *demoapp.Apps) ([]connector.Object, []entry) {
 	t.Helper()
 	s, err := apps.Inspect(context.WithoutCancel(t.Context()), "chat")
 	if err != nil {
@@ -173,17 +173,17 @@ func inspectSCIM(t *testing.T, apps *demoapp.Apps) ([]connector.Object, []change
 		accounts = append(accounts, connector.Object{Ref: connector.Ref{Account: a.Account, ExternalID: a.ExternalID, RemoteID: a.ID}, Enabled: a.Enabled,
 			Attributes: a.Attributes, Entitlements: a.Entitlements})
 	}
-	var journal []change
+	var journal []entry
 	for _, c := range s.Journal {
 		if c.Account != "" {
-			journal = append(journal, change{c.Account, c.Verb, c.Entitlement})
+			journal = append(journal, entry{change{c.Account, c.Verb, c.Entitlement}, c.Time})
 		}
 	}
 	return accounts, journal
 }
 
 // alterSCIM changes an account as an administrator of the application does.
-func alterSCIM(t *testing.T, client *http.Client, address, token, account string, v connector.Verb) {
+func alterSCIM(t testing.TB, client *http.Client, address, token, account string, v connector.Verb) {
 	t.Helper()
 	call := func(method, path, body string) (answer struct{ Resources []struct{ ID string } }) {
 		req, err := http.NewRequestWithContext(t.Context(), method, address+path, strings.NewReader(body))

@@ -18,7 +18,7 @@ import (
 const sqlSchema = `
 create table accounts (account text primary key, external_id text unique, enabled boolean not null, title text);
 create table account_roles (account text not null references accounts on delete cascade, role text not null, primary key (account, role));
-create table journal (seq bigserial primary key, account text, verb text, item text);
+create table journal (seq bigserial primary key, account text, verb text, item text, at timestamptz not null default clock_timestamp());
 create table misbehaves (how text);
 
 create function note() returns trigger language plpgsql as $$ begin
@@ -62,12 +62,12 @@ const sqlFile = `sql:
         revoke: "delete from account_roles where account = :account and role = :name"`
 
 // sqlSubjects are databases of one PostgreSQL.
-func sqlSubjects(t *testing.T) func(*testing.T, string) *subject {
+func sqlSubjects(t testing.TB) func(testing.TB, string) *subject {
 	t.Helper()
 	server := postgrestest.Start(t)
 	admin := server.Admin(t)
 	var number atomic.Int64
-	return func(t *testing.T, dir string) *subject {
+	return func(t testing.TB, dir string) *subject {
 		t.Helper()
 		name := fmt.Sprintf("app%d", number.Add(1))
 		for _, statement := range []string{"create database " + name, "create role " + name + " login superuser password 'secret-0'"} {
@@ -79,7 +79,7 @@ func sqlSubjects(t *testing.T) func(*testing.T, string) *subject {
 	}
 }
 
-func newSQL(t *testing.T, dir string, server postgrestest.Server, name string) *subject {
+func newSQL(t testing.TB, dir string, server postgrestest.Server, name string) *subject {
 	t.Helper()
 	db, err := sql.Open("pgx", fmt.Sprintf("postgres://%s:%s@/%s?host=%s", postgrestest.Owner, postgrestest.Password, name, filepath.Dir(server.Socket)))
 	if err != nil {
@@ -96,11 +96,11 @@ func newSQL(t *testing.T, dir string, server postgrestest.Server, name string) *
 	secret := filepath.Join(dir, "token")
 	now, next := numbered()
 	write(t, secret, now())
-	s := &subject{kind: "role", gate: newGate(t, "unix", server.Socket, sqlWrites)}
+	s := &subject{kind: "role", cascades: true, gate: newGate(t, "unix", server.Socket, sqlWrites)}
 	// Each statement travels with its text, so that the gate knows what it sees.
 	s.file = fmt.Sprintf(`connection: {url: "postgres://%s/%s?sslmode=disable&default_query_exec_mode=exec", user: %s, password: "file:%s"}
   %s`, s.gate.listen, name, name, secret, sqlFile)
-	s.inspect = func(t *testing.T) ([]connector.Object, []change) { return inspectSQL(t, db) }
+	s.inspect = func(t testing.TB) ([]connector.Object, []entry) { return inspectSQL(t, db) }
 	s.faults = []fault{
 		{"lies: done, and did nothing", func() { exec("insert into misbehaves values ('lies')") }, func() { exec("delete from misbehaves") }, true},
 		{name: rotated, begin: func() {
@@ -109,7 +109,7 @@ func newSQL(t *testing.T, dir string, server postgrestest.Server, name string) *
 		}, end: func() { write(t, secret, now()) }},
 	}
 	s.short = fault{name: "listing cut short", begin: func() { exec("insert into misbehaves values ('short')") }, end: func() { exec("delete from misbehaves") }}
-	s.alter = func(t *testing.T, account string, v connector.Verb) {
+	s.alter = func(t testing.TB, account string, v connector.Verb) {
 		switch v {
 		case connector.Delete:
 			exec("delete from accounts where account = $1", account)
@@ -138,7 +138,7 @@ func sqlWrites() func([]byte) bool {
 	}
 }
 
-func inspectSQL(t *testing.T, db *sql.DB) (accounts []connector.Object, journal []change) {
+func inspectSQL(t testing.TB, db *sql.DB) (accounts []connector.Object, journal []entry) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	rows, err := db.QueryContext(ctx, `select a.account, coalesce(external_id, ''), enabled, coalesce(title, ''), coalesce(role, '')
@@ -162,14 +162,14 @@ func inspectSQL(t *testing.T, db *sql.DB) (accounts []connector.Object, journal 
 			slices.Sort(last.Entitlements)
 		}
 	}
-	changes, err := db.QueryContext(ctx, "select account, verb, coalesce(item, '') from journal order by seq")
+	changes, err := db.QueryContext(ctx, "select account, verb, coalesce(item, ''), at from journal order by seq")
 	if err != nil {
 		t.Fatalf("inspect: %v", err)
 	}
 	defer changes.Close()
 	for changes.Next() {
-		var c change
-		if err := changes.Scan(&c.account, &c.verb, &c.item); err != nil {
+		var c entry
+		if err := changes.Scan(&c.account, &c.verb, &c.item, &c.at); err != nil {
 			t.Fatalf("inspect: %v", err)
 		}
 		journal = append(journal, c)

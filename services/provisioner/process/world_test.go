@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 
 // world is a broker with the pipeline's topics, a policy, targets, and what is wanted of them.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string // of the configuration
 	brokers []string
 	client  *kgo.Client
@@ -77,7 +77,7 @@ type world struct {
 }
 
 // newWorld makes a world of targets, each with the kind of entitlement it has.
-func newWorld(t *testing.T, dir string, targets map[string]string) *world {
+func newWorld(t testing.TB, dir string, targets map[string]string) *world {
 	t.Helper()
 	w := &world{t: t, dir: dir, codec: wire.New(wire.Static()), outcomes: map[string]int64{}, told: map[change]int{}, wanted: map[string]event.Desired{}}
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))

@@ -38,7 +38,7 @@ type Server struct {
 }
 
 // Start starts a server and returns when it answers.
-func Start(t *testing.T) Server {
+func Start(t testing.TB) Server {
 	t.Helper()
 	bin := binaries(t)
 	dir, err := os.MkdirTemp("", "pg") // short: the path of a socket is limited
@@ -93,7 +93,7 @@ func ignoreExit(err error) error {
 	return err
 }
 
-func binaries(t *testing.T) string {
+func binaries(t testing.TB) string {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path)
@@ -106,7 +106,7 @@ func binaries(t *testing.T) string {
 }
 
 // Admin opens a pool as the owner; it ends with the test.
-func (s Server) Admin(t *testing.T) *sql.DB {
+func (s Server) Admin(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("pgx", s.URL)
 	if err != nil {
@@ -120,7 +120,7 @@ func (s Server) Admin(t *testing.T) *sql.DB {
 	return db
 }
 
-func (s Server) await(t *testing.T) {
+func (s Server) await(t testing.TB) {
 	t.Helper()
 	db, err := sql.Open("pgx", s.URL)
 	if err != nil {

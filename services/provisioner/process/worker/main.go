@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -43,8 +44,20 @@ func run() error {
 	instance := flag.String("instance", "0", "name of the instance")
 	at := flag.String("at", "", "where to end; empty: nowhere")
 	nth := flag.Int64("nth", 1, "at which time there")
+	profile := flag.String("profile", "", "file for a CPU profile; empty: none")
 	flag.Parse()
 
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return fmt.Errorf("write a profile: %w", err)
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return fmt.Errorf("write a profile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	gone := child.ParentGone()

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/services/provisioner/internal/account"
@@ -56,13 +54,12 @@ type target struct {
 	rules   Rules
 	gate    *gate
 	line    line
-	pace    *rate.Limiter
+	pace    *pacer
 	breaker breaker
 	rights  rights
 
 	mu    sync.Mutex
 	lease *lease
-	until time.Time // the target asked for quiet until then
 
 	probing  sync.Mutex // one probe at a time; guards what follows
 	probedAt time.Time
@@ -74,11 +71,7 @@ func New(targets []Target, o Options) *Desk {
 	d := &Desk{opts: o, targets: map[string]*target{}, metrics: newMetrics(), gate: newGate(o)}
 	for _, t := range targets {
 		t.Timeout = cmp.Or(t.Timeout, connector.DefaultTimeout)
-		limit, burst := rate.Inf, 1
-		if t.Rate > 0 {
-			limit = rate.Limit(t.Rate)
-		}
-		d.targets[t.Name] = &target{Target: t, clock: o.Clock, rules: o.Rules, gate: d.gate, line: line{size: max(1, t.Concurrency)}, pace: rate.NewLimiter(limit, burst)}
+		d.targets[t.Name] = &target{Target: t, clock: o.Clock, rules: o.Rules, gate: d.gate, line: line{size: max(1, t.Concurrency)}, pace: newPacer(o.Clock, t.Rate)}
 	}
 	return d
 }
@@ -143,7 +136,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
 	now := t.clock.Now()
 	r.Ended = now
-	if pause := t.quiet(now); pause > 0 {
+	if pause := t.pace.quiet(); pause > patience {
 		r.Refused, r.Class, r.RetryAfter = true, connector.Throttled, pause
 		r.Message = "not tried: the target asked us to wait"
 		return
@@ -209,25 +202,6 @@ func shorten(s string) string {
 		cut--
 	}
 	return s[:cut] + "…"
-}
-
-// quiet is how long the target still wants to be left alone.
-func (t *target) quiet(now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return max(0, t.until.Sub(now))
-}
-
-func (t *target) hold(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	until := t.clock.Now().Add(d)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if until.After(t.until) {
-		t.until = until
-	}
 }
 
 // probeAge is how long the answer of a probe stands for those who ask after.

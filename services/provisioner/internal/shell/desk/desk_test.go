@@ -345,6 +345,95 @@ func TestATargetThatAsksForQuietGetsIt(t *testing.T) {
 	})
 }
 
+func TestAShortPauseIsWaitedForInTheMiddleOfACall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		target := memory.NewTarget()
+		target.FailNext(2, memory.Fault{Class: connector.Throttled, RetryAfter: 2 * time.Second})
+		d := newDesk(target)
+		began := time.Now()
+		if r, _ := d.Do(t.Context(), call("a", event.LaneJoiner)); r.Class != "" || len(target.Journal()) != 1 || time.Since(began) < 4*time.Second {
+			t.Fatalf("%+v after %s, journal %v", r, time.Since(began), target.Journal())
+		}
+	})
+}
+
+// strict is a target that answers so many reads a second and refuses the rest.
+type strict struct {
+	*memory.Target
+	perSecond float64
+	mu        sync.Mutex
+	tokens    float64
+	at        time.Time
+	answered  int
+	refused   int
+}
+
+func (s *strict) Get(ctx context.Context, ref connector.Ref) (connector.Object, error) {
+	s.mu.Lock()
+	now := time.Now()
+	s.tokens = min(s.perSecond, s.tokens+now.Sub(s.at).Seconds()*s.perSecond)
+	s.at = now
+	enough := s.tokens >= 1
+	if enough {
+		s.tokens--
+		s.answered++
+	} else {
+		s.refused++
+	}
+	s.mu.Unlock()
+	if !enough {
+		return connector.Object{}, &connector.Error{Class: connector.Throttled, RetryAfter: time.Second, Op: "get", Err: errors.New("429")}
+	}
+	return s.Target.Get(ctx, ref)
+}
+
+// TestWhatATargetAllowsIsLearnt has a target of 20 requests a second whose file does not say so.
+func TestWhatATargetAllowsIsLearnt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &strict{Target: memory.NewTarget(), perSecond: 20, at: time.Now()}
+		d := newDesk(s, func(t *Target) { t.Concurrency = 8 })
+		ctx, stop := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Minute, stop)
+		var wg sync.WaitGroup
+		for worker := range 8 {
+			wg.Go(func() {
+				for i := 0; ctx.Err() == nil; i++ {
+					c := call(fmt.Sprint(worker, "-", i), event.LaneLeaver)
+					c.Want.State = event.AccountAbsent // one read each
+					d.Do(ctx, c)
+				}
+			})
+		}
+		wg.Wait()
+		if used := float64(s.answered) / (20 * 600); used < 0.95 || s.refused > s.answered/50 {
+			t.Errorf("%.0f %% of what is allowed was used, %d of %d requests were refused", 100*used, s.refused, s.answered)
+		}
+	})
+}
+
+func TestInstancesShareATargetsLimitsByThePartitionsTheyHave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{Target: memory.NewTarget()}
+		w.SetLatency(100 * time.Millisecond)
+		d := New([]Target{{Name: "chat", Open: func() (connector.Connector, error) { return w, nil }, Concurrency: 8, Rate: 20, Timeout: time.Minute}},
+			Options{Instance: "0", Clock: machine{}, Rules: everything{}, Partitions: 4})
+		d.Seat(t.Context(), Seat{}) // one of four
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range 25 {
+			c := call(fmt.Sprint("p", i), event.LaneLeaver)
+			wg.Go(func() { d.Do(t.Context(), c) })
+		}
+		wg.Wait()
+		if took := time.Since(began); w.most.Load() > 2 || took < 14*time.Second { // 75 requests, 5 a second
+			t.Errorf("%d calls at a time, all done in %s", w.most.Load(), took)
+		}
+	})
+}
+
 func TestATargetThatCannotBeOpenedIsAFailureOfItsCalls(t *testing.T) {
 	t.Parallel()
 	bad := connector.Errorf(connector.Invalid, "open target chat", "no such secret")

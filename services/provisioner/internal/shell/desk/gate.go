@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -67,7 +68,30 @@ func newGate(o Options) *gate {
 // Seat takes a partition into the count until ctx ends. No call of a partition is made before.
 func (d *Desk) Seat(ctx context.Context, s Seat) {
 	mine := d.gate.seat(s)
-	context.AfterFunc(ctx, func() { d.gate.leave(s.Partition, mine) })
+	d.share()
+	context.AfterFunc(ctx, func() {
+		d.gate.leave(s.Partition, mine)
+		d.share()
+	})
+}
+
+// share divides the limits of targets among instances by the partitions they have.
+func (d *Desk) share() {
+	share := d.gate.share()
+	for _, t := range d.targets {
+		t.pace.share(t.Rate * share)
+		t.line.resize(max(1, int(math.Ceil(float64(t.Concurrency)*share))))
+	}
+}
+
+// share is which part of the pipeline's partitions is seated here; all of it while none is.
+func (g *gate) share() float64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.seats) == 0 {
+		return 1
+	}
+	return min(1, float64(len(g.seats))/float64(g.partitions))
 }
 
 // Decided ends a trip: what follows is counted afresh.

@@ -69,29 +69,57 @@ func (g *guarded) Apply(ctx context.Context, op connector.Op) (res connector.Res
 	return res, err
 }
 
-// request makes one request. Describe is free after its first success, so it is not paced.
-func (g *guarded) request(ctx context.Context, kind, what string, paced bool, do func(context.Context) error) error {
+// errQuiet is why a request was not sent.
+var errQuiet = errors.New("not tried: the target asked us to wait")
+
+// request makes one call of the connector, which may take several requests to the target. Describe is free after its
+// first success, so it is not paced. A target that throttles has done nothing: the same is asked again when it allows.
+func (g *guarded) request(ctx context.Context, kind, what string, paced bool, do func(context.Context) error) (err error) {
 	if !g.t.rights.admit(kind, g.t.clock.Now()) {
 		g.refused = true
 		return connector.Errorf(connector.Denied, what, "not tried: the target denies us the right to %s", kind)
 	}
-	if paced {
-		if err := g.t.pace.Wait(ctx); err != nil {
-			return connector.ContextError(ctx, what, false)
+	var class connector.Class
+	for range throttleMost {
+		if paced {
+			if err := g.t.pace.wait(ctx, what); err != nil {
+				return err
+			}
 		}
+		err = g.once(ctx, what, do)
+		if class = connector.ClassOf(err); class != connector.Throttled {
+			break
+		}
+		g.t.pace.throttled(time.Now(), connector.RetryAfter(err))
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.t.Timeout)
-	defer cancel()
-	err := do(ctx)
-	class := connector.ClassOf(err)
 	switch class {
 	case connector.Transient, connector.Ambiguous:
 		g.failed = true
-	case connector.Throttled:
-		g.t.hold(connector.RetryAfter(err))
 	case connector.Denied:
 		g.denied = true
+	case "", connector.NotFound, connector.Conflict:
+		g.t.pace.answered(time.Now())
 	}
 	g.t.rights.note(kind, g.call.Key, class, g.t.clock.Now())
 	return err
+}
+
+// once makes the call of the connector. Each request in it has the target's timeout; waiting for the next one's turn does
+// not count.
+func (g *guarded) once(ctx context.Context, what string, do func(context.Context) error) error {
+	timed, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(g.t.Timeout, func() { cancel(context.DeadlineExceeded) })
+	defer timer.Stop()
+	first := true
+	return do(connector.WithPace(timed, func(context.Context) error {
+		if first {
+			first = false
+			return nil
+		}
+		timer.Stop()
+		defer timer.Reset(g.t.Timeout)
+		g.t.pace.answered(time.Now()) // the request before
+		return g.t.pace.wait(ctx, what)
+	}))
 }

@@ -75,6 +75,14 @@ func (l *line) serve() {
 	}
 }
 
+// resize changes how many may run at a time; what runs already goes on.
+func (l *line) resize(size int) {
+	l.mu.Lock()
+	l.size = size
+	l.serve()
+	l.mu.Unlock()
+}
+
 func (l *line) length() (waiting, running int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,19 @@
+package connector
+
+import "context"
+
+type paceKey struct{}
+
+// WithPace has the requests of a call wait for pace, beside the first: that one the caller has paced.
+func WithPace(ctx context.Context, pace func(context.Context) error) context.Context {
+	return context.WithValue(ctx, paceKey{}, pace)
+}
+
+// Pace waits until the next request may be sent. A connector whose calls make several requests calls it before each of
+// them, so that limits.rate of a target file counts what the target counts. The error is the context's, or Throttled.
+func Pace(ctx context.Context) error {
+	if pace, ok := ctx.Value(paceKey{}).(func(context.Context) error); ok {
+		return pace(ctx)
+	}
+	return nil
+}

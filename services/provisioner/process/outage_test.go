@@ -1,0 +1,86 @@
+package process_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"joinery.internal/pkg/event"
+)
+
+// TestAnOutageLosesNobody has a target down for a while, under 8 joiners a second, with the provisioner killed meanwhile:
+// every account is there, once, within 5 s of the target's return. JOINERY_OUTAGE=60s makes it as long as that.
+func TestAnOutageLosesNobody(t *testing.T) {
+	t.Parallel()
+	outage, err := time.ParseDuration(os.Getenv("JOINERY_OUTAGE"))
+	if err != nil {
+		outage = 5 * time.Second
+	}
+	dir := t.TempDir()
+	s := newSCIM(t, filepath.Join(dir, "target"))
+	write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", "scim", s, "concurrency: 4, timeout: 1s"))
+	w := newWorld(t, dir, map[string]string{"app": s.kind})
+	h := history{w: w, s: s, expected: map[change]int{}}
+	i := w.start("provisioner")
+	h.join("first")
+	w.rest("app", s)
+	s.gate.set(down)
+	w.faults++
+	tick := time.NewTicker(time.Second / 8)
+	defer tick.Stop()
+	began, n := time.Now(), 0
+	for ; time.Since(began) < outage; n++ {
+		h.join(fmt.Sprint("joiner", n))
+		if n%40 == 10 {
+			i.kill()
+			w.faults++
+			i = w.start("provisioner")
+		}
+		<-tick.C
+	}
+	s.gate.set(open)
+	took := w.rest("app", s)
+	t.Logf("%d joiners in %s of outage; all there %s after the target's return", n, outage, took)
+	if took > 5*time.Second {
+		t.Errorf("the last account came %s after the target's return, want 5s at most", took)
+	}
+	h.verdict()
+}
+
+// TestALeaverOvertakesABulk has a leaver every 100 ms while a reorganisation of everybody is under way.
+func TestALeaverOvertakesABulk(t *testing.T) {
+	t.Parallel()
+	people, leavers := 20_000, 40
+	dir := t.TempDir()
+	s := newSCIM(t, filepath.Join(dir, "target"))
+	write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", "scim", s, "concurrency: 16, timeout: 5s"))
+	w := newWorld(t, dir, map[string]string{"app": s.kind})
+	w.start("provisioner")
+	ids := make([]string, leavers)
+	for n := range ids {
+		ids[n] = fmt.Sprint("leaver", n)
+	}
+	staff := func(d *event.Desired) { d.Kinds, d.Entitlements = []string{s.kind}, []string{s.kind + "/x"} }
+	w.wantAll("app", ids, staff)
+	w.rest("app", s)
+	bulk := make([]string, people)
+	for n := range bulk {
+		bulk[n] = fmt.Sprint("bulk", n)
+	}
+	began := time.Now()
+	w.wantAll("app", bulk, func(d *event.Desired) { staff(d); d.Lane = event.LaneBulk })
+	t.Logf("bulk written in %s", time.Since(began))
+	sent := map[string]time.Time{}
+	for _, id := range ids {
+		sent["u-"+id] = time.Now()
+		w.want(id, "app", func(d *event.Desired) { d.State, d.Lane, d.Entitlements = event.AccountDisabled, event.LaneLeaver, nil })
+		w.pass(100 * time.Millisecond)
+	}
+	w.pass(3 * time.Second)
+	took := s.took(t, sent, "disable")
+	accounts, _ := s.inspect(t)
+	done := len(accounts)
+	t.Logf("%d of %d leavers disabled; p50 %s, most %s; %d accounts of the bulk are there %s after it began", len(took), leavers, quantile(took, 0.5), quantile(took, 1), done, time.Since(began))
+}

@@ -1,0 +1,121 @@
+package process_test
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/event"
+)
+
+// sweepPlaces are where the reconciler is killed; the last is one of the provisioner, which repairs.
+var sweepPlaces = []place{
+	{name: "before EndTxn", nth: 1},
+	{name: "sent EndTxn", nth: 1},
+	{name: "answered EndTxn", nth: 1},      // the sweep is asked for
+	{name: "a request", nth: 1, at: asked}, // listing
+	{name: "before EndTxn", nth: 2},        // what it found
+	{name: "a repair", nth: 1, at: acted},
+}
+
+// TestDriftIsRepairedOnceWhoeverDies changes accounts behind Joinery's back, and kills the reconciler at every step of the
+// sweep while the target misbehaves. A listing cut short has nothing "repaired".
+func TestDriftIsRepairedOnceWhoeverDies(t *testing.T) {
+	t.Parallel()
+	for _, name := range slices.Sorted(maps.Keys(subjects)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			make := subjects[name](t)
+			for n := range append(netFaults(nil), make(t, t.TempDir()).faults...) {
+				sweepCell(t, name, make, func(s *subject) fault { return append(netFaults(s.gate), s.faults...)[n] })
+			}
+			sweepCell(t, name, make, func(s *subject) fault { return s.short })
+		})
+	}
+}
+
+func sweepCell(t *testing.T, name string, make func(testing.TB, string) *subject, pick func(*subject) fault) {
+	dir := t.TempDir()
+	s := make(t, filepath.Join(dir, "target"))
+	f := pick(s)
+	t.Run(f.name, func(t *testing.T) {
+		t.Parallel()
+		write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", name, s, "concurrency: 4, timeout: 400ms"))
+		w := newWorld(t, dir, map[string]string{"app": s.kind})
+		h := history{w: w, s: s, f: f, expected: map[change]int{}}
+		i := w.start("provisioner")
+		for n := range 40 { // so many that half of them are no trifle
+			h.join(fmt.Sprintf("%02d", n))
+		}
+		w.rest("app", s)
+		i.kill()
+		for n, p := range sweepPlaces {
+			h.sweepRound(n, p)
+		}
+		f.begin()
+		w.start("provisioner")
+		w.start("reconciler")
+		w.pass(time.Second)
+		f.end()
+		w.sweep()
+		took := w.rest("app", s)
+		t.Logf("%d faults; at rest %s after the last", w.faults, took.Round(time.Millisecond))
+		h.verdict()
+	})
+}
+
+// sweepRound has an account deleted and one disabled by somebody else, and the target swept while it misbehaves.
+func (h *history) sweepRound(n int, p place) {
+	w := h.w
+	gone, off := fmt.Sprintf("%02d", 2*n), fmt.Sprintf("%02d", 2*n+1)
+	h.f.end() // an administrator gets through
+	h.s.alter(w.t, "u-"+gone, connector.Delete)
+	h.s.alter(w.t, "u-"+off, connector.Disable)
+	for _, c := range []change{{gone, "delete", ""}, {gone, "create", ""}, {gone, "grant", h.s.kind + "/x"}, {off, "disable", ""}, {off, "enable", ""}} {
+		h.expect(c.account, c.verb, c.item)
+	}
+	if h.s.cascades {
+		h.expect(gone, "revoke", h.s.kind+"/x")
+	}
+	h.f.begin()
+	w.faults += 2
+	w.sweep()
+	repairs := w.start("provisioner")
+	var sweeps *worker
+	if p.at == "" {
+		sweeps = w.start("reconciler", "-at", p.name, "-nth", fmt.Sprint(p.nth))
+	} else {
+		started := make(chan *worker, 1)
+		h.s.gate.strikeAt(p.at, p.nth, func() {
+			(<-started).kill()
+			repairs.kill()
+		})
+		sweeps = w.start("reconciler")
+		started <- sweeps
+	}
+	if !w.within(reachable, sweeps.gone) {
+		sweeps.kill()
+	}
+	h.s.gate.strikeAt("", 0, nil)
+	repairs.kill()
+}
+
+// sweep asks for a sweep, in every partition.
+func (w *world) sweep() {
+	w.t.Helper()
+	value, err := w.codec.Encode(string(event.SweepCommands), &event.SweepCommand{ID: fmt.Sprint("sweep-", time.Now().UnixNano()), Target: "app", Reason: "demand", Actor: "test", At: time.Now().UTC()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for p := range int32(partitions) {
+		if err := w.client.ProduceSync(w.t.Context(), &kgo.Record{Topic: string(event.SweepCommands), Key: []byte("app"), Value: value, Partition: p}).FirstErr(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
