@@ -21,6 +21,10 @@ import (
 	"joinery.internal/services/provisioner/internal/shell/rules"
 )
 
+// inFlight is how many calls wait or run at a time until inputs wait: so many that a leaver is seen although a whole company
+// is being reorganised. Each costs a goroutine, some 10 kB.
+const inFlight = 100_000
+
 // settle is how long a target may be busy with a request whose sender has died.
 const settle = time.Second
 
@@ -57,7 +61,9 @@ func RunWith(ctx context.Context, env service.Env, factory open.Factory) error {
 		defer env.Metrics.Unregister(d)
 	}
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return stream.Run(running, Topology(env.Instance, d), env.Stream()) })
+	options := env.Stream()
+	options.MaxEffects = inFlight
+	group.Go(func() error { return stream.Run(running, Topology(env.Instance, d), options) })
 	group.Go(func() error { // without its view the service would decide on what was
 		select {
 		case <-policies.Done():

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"joinery.internal/pkg/event"
 )
 
 // BenchmarkChangesOverHTTP is what the provisioner, in a process of its own, makes of a target that answers at once: a
@@ -24,7 +22,6 @@ func BenchmarkChangesOverHTTP(b *testing.B) {
 	write(b, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", "scim", s, "concurrency: 32, timeout: 5s"))
 	w := newWorld(b, dir, map[string]string{"app": s.kind})
 	i := w.start("provisioner", "-profile", os.Getenv("JOINERY_PROFILE"))
-	staff := func(d *event.Desired) { d.Kinds, d.Entitlements = []string{s.kind}, []string{s.kind + "/x"} }
 	w.wantAll("app", people("first", 100), staff)
 	w.rest("app", s)
 	const joiners = 5000
@@ -90,4 +87,11 @@ func bareLoop(b *testing.B, url string, n int) {
 		})
 	}
 	group.Wait()
+}
+
+// BenchmarkAWaveOfJoiners is 10,000 joiners to 3 targets: 60,000 changes.
+func BenchmarkAWaveOfJoiners(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(60_000/wave(b, 10_000).Seconds(), "changes/s")
+	}
 }

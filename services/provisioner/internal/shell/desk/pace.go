@@ -14,7 +14,7 @@ import (
 const (
 	patience     = 10 * time.Second // a pause up to this long is waited for in the middle of a call; a longer one ends it
 	paceWindow   = 2 * time.Second  // over which it is learnt what a target allows
-	paceRaise    = 5 * time.Second  // without a 429, until a little more is tried
+	paceRaise    = 2 * time.Second  // without a 429, until a little more is tried
 	pauseUnsaid  = time.Second      // of a 429 that does not say how long
 	throttleMost = 5                // 429s to one request until the call ends with them
 )
@@ -92,7 +92,7 @@ func (p *pacer) answered(now time.Time) {
 	p.roll(now)
 	p.answers++
 	if p.learnt > 0 && now.Sub(p.changed) >= paceRaise {
-		p.learnt, p.changed = p.learnt*1.05, now
+		p.learnt, p.changed = p.learnt*1.02, now
 		if p.learnt >= p.most {
 			p.learnt = 0
 		}
@@ -118,11 +118,12 @@ func (p *pacer) throttled(now time.Time, retryAfter time.Duration) {
 	if now.Sub(p.changed) < retryAfter { // of the same moment
 		return
 	}
-	learnt := rate.Limit(max(seen, 1) * 0.98)
-	if p.learnt > 0 {
-		learnt = min(learnt, p.learnt*0.95)
+	p.changed = now
+	if limit := p.limiter.Limit(); limit == rate.Inf {
+		p.learnt = rate.Limit(max(seen, 1) * 0.98)
+	} else { // it is nearly right: the target counts a little differently
+		p.learnt = limit * 0.95
 	}
-	p.learnt, p.changed = learnt, now
 	p.adjust()
 }
 
