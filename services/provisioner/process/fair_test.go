@@ -8,13 +8,13 @@ import (
 	"joinery.internal/pkg/event"
 )
 
-// TestATargetsRateIsUsedAndNotExceeded has a target that allows 20 requests a second, no more than two at once, and a target
+// TestATargetsRateIsUsedAndNotExceeded has a target that allows 20 requests a second, no more than five at once, and a target
 // file that says so.
 func TestATargetsRateIsUsedAndNotExceeded(t *testing.T) {
 	const perSecond = 20
-	tokens, last := 2.0, time.Now()
+	tokens, last := 5.0, time.Now()
 	f, s := newFast(t, func(now time.Time) bool {
-		tokens, last = min(2, tokens+now.Sub(last).Seconds()*perSecond), now
+		tokens, last = min(5, tokens+now.Sub(last).Seconds()*perSecond), now
 		if tokens < 1 {
 			return false
 		}

@@ -92,7 +92,7 @@ func (p *pacer) answered(now time.Time) {
 	p.roll(now)
 	p.answers++
 	if p.learnt > 0 && now.Sub(p.changed) >= paceRaise {
-		p.learnt, p.changed = p.learnt*1.02, now
+		p.learnt, p.changed = p.learnt*1.01, now
 		if p.learnt >= p.most {
 			p.learnt = 0
 		}
