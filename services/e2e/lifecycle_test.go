@@ -24,6 +24,7 @@ func TestEveryRowOfTheLifecycleTable(t *testing.T) {
 		s.advanceTo(day)
 		for turn := 0; s.play(rows, day, turn); turn++ {
 		}
+		s.remember()
 	}
 	s.settled()
 	for _, r := range rows {
@@ -34,6 +35,7 @@ func TestEveryRowOfTheLifecycleTable(t *testing.T) {
 			s.checkEvidence(t, r)
 		})
 	}
+	t.Run("what live state said at any time is what the evidence says of then, known then", s.checkMemories)
 	s.evidenceIsWhole()
 }
 
@@ -75,6 +77,7 @@ type stage struct {
 	ids    int
 	seqs   map[string]int64
 	faults map[string]string // by row: what went wrong first
+	past   []memory
 }
 
 // lifecycleConfig is the example company's folder, with what some rows need beside it.

@@ -10,6 +10,8 @@ import (
 var (
 	limitParameter  = parameter{"limit", "how many at most, up to 1000; default 100"}
 	cursorParameter = parameter{"cursor", "`next` of the page before"}
+	asOfParameter   = parameter{"as_of", "at that time; default now"}
+	knownParameter  = parameter{"known_at", "as it was known at that time; default now"}
 	dryRunParameter = parameter{"dry_run", "true: check everything and change nothing"}
 )
 
@@ -31,25 +33,31 @@ func people(d *desk.Desk) []operation {
 				return d.Persons(desk.PersonQuery{Text: r.query("q"), EmployeeNumber: r.query("employee_number"), Email: r.query("email"),
 					Status: r.query("status"), Limit: r.limit, Cursor: r.query("cursor")})
 			}},
-		{Method: "GET", Path: "/persons/{person}", Summary: "Show one person", Reply: desk.PersonDetail{},
-			call: func(ctx context.Context, r request) (any, error) { return d.Person(ctx, r.PathValue("person")) }},
-		{Method: "GET", Path: "/persons/{person}/timeline", Summary: "List what happened to one person, oldest first", Reply: list[desk.Moment]{},
-			Query: []parameter{{"kind", "a kind of evidence, or the part before its dot"}, {"limit", "the newest so many, up to 1000, which is the default"}},
+		{Method: "GET", Path: "/persons/{person}", Summary: "Show one person", Reply: desk.PersonDetail{}, Query: []parameter{asOfParameter, knownParameter},
 			call: func(ctx context.Context, r request) (any, error) {
-				return listed(d.Timeline(ctx, r.PathValue("person"), r.query("kind"), r.limit))
+				q, err := r.asOf()
+				if err != nil {
+					return nil, err
+				}
+				return d.Person(ctx, r.PathValue("person"), q)
+			}},
+		{Method: "GET", Path: "/persons/{person}/timeline", Summary: "List what happened to one person, oldest first", Reply: list[desk.Moment]{},
+			Query: []parameter{{"kind", "a kind of evidence, or the part before its dot"}, {"limit", "the newest so many, up to 1000, which is the default"}, asOfParameter, knownParameter},
+			call: func(ctx context.Context, r request) (any, error) {
+				q, err := r.asOf()
+				if err != nil {
+					return nil, err
+				}
+				return listed(d.Timeline(ctx, r.PathValue("person"), r.query("kind"), q, r.limit))
 			}},
 		{Method: "GET", Path: "/persons/{person}/access", Summary: "List one person's roles", Reply: list[desk.Access]{},
-			Query: []parameter{{"as_of", "at that time; default now"}, {"known_at", "as it was known at that time; default now"}},
+			Query: []parameter{asOfParameter, knownParameter},
 			call: func(ctx context.Context, r request) (any, error) {
-				asOf, err := r.instant("as_of")
+				q, err := r.asOf()
 				if err != nil {
 					return nil, err
 				}
-				knownAt, err := r.instant("known_at")
-				if err != nil {
-					return nil, err
-				}
-				return listed(d.Access(ctx, r.PathValue("person"), asOf, knownAt))
+				return listed(d.Access(ctx, r.PathValue("person"), q))
 			}},
 		{Method: "GET", Path: "/cases", Summary: "List workflows, newest first", Reply: desk.CasePage{},
 			Query: []parameter{{"person", "whose"}, {"outcome", "open, succeeded, refused, held or failed"}, {"trigger", "such as identity.hire"}, limitParameter, cursorParameter},

@@ -86,6 +86,16 @@ func (r request) instant(name string) (time.Time, error) {
 	return time.Time{}, invalid("%s is %q: give a time such as 2026-03-02T08:00:00Z or a date such as 2026-03-02", name, v)
 }
 
+// asOf reads a bitemporal question.
+func (r request) asOf() (desk.AsOf, error) {
+	at, err := r.instant("as_of")
+	if err != nil {
+		return desk.AsOf{}, err
+	}
+	known, err := r.instant("known_at")
+	return desk.AsOf{At: at, Known: known}, err
+}
+
 // duration reads a duration as Prometheus writes it; empty is zero.
 func duration(name, text string) (time.Duration, error) {
 	if text == "" {

@@ -7,6 +7,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/evidence"
 	"joinery.internal/services/console/internal/desk"
+	"joinery.internal/services/console/internal/history"
 )
 
 // Archive implements desk.Archive.
@@ -66,6 +68,9 @@ func with(ctx context.Context, p driver.Parameters) context.Context {
 	return driver.Context(ctx, driver.WithParameters(p))
 }
 
+// latest is later than any row is: see evidence.Row.
+var latest = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // instant is a time as a parameter of type String, read by parseDateTime64BestEffort.
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") }
 
@@ -84,23 +89,24 @@ func moments(t *time.Time) time.Time {
 	return moment(*t)
 }
 
-// Person implements desk.Archive.
-func (a *Archive) Person(ctx context.Context, id event.IdentityID) (*event.Person, error) {
+// History implements desk.Archive.
+func (a *Archive) History(ctx context.Context, id event.IdentityID) ([]history.Event, error) {
 	var rows []struct {
-		Person string `ch:"person"`
+		EffectiveAt time.Time `ch:"effective_at"`
+		KnownAt     time.Time `ch:"known_at"`
+		OccurredAt  time.Time `ch:"occurred_at"`
+		Changed     []string  `ch:"changed"`
+		Person      string    `ch:"person"`
 	}
 	err := a.conn.Select(with(ctx, driver.Parameters{"id": string(id)}), &rows, `
-		SELECT JSONExtractRaw(payload, 'person') AS person FROM joinery.evidence
-		WHERE identity_id = {id:String} AND startsWith(kind, 'identity.') AND person NOT IN ('', 'null')
-		ORDER BY occurred_at DESC, src_offset DESC LIMIT 1`)
-	if err != nil || len(rows) == 0 {
-		return nil, err
+		SELECT effective_at, known_at, occurred_at, JSONExtract(payload, 'changed', 'Array(String)') AS changed, JSONExtractRaw(payload, 'person') AS person
+		FROM joinery.evidence WHERE identity_id = {id:String} AND startsWith(kind, 'identity.') AND person NOT IN ('', 'null')
+		ORDER BY occurred_at, src_offset`)
+	out := make([]history.Event, len(rows))
+	for i, r := range rows {
+		out[i] = history.Event{EffectiveAt: r.EffectiveAt, KnownAt: r.KnownAt, OccurredAt: r.OccurredAt, Changed: r.Changed, Person: json.RawMessage(r.Person)}
 	}
-	var p event.Person
-	if err := json.Unmarshal([]byte(rows[0].Person), &p); err != nil {
-		return nil, fmt.Errorf("read person of an identity event: %w", err)
-	}
-	return &p, nil
+	return out, err
 }
 
 type momentRow struct {
@@ -134,12 +140,15 @@ const rank = `multiIf(startsWith(kind, 'identity.'), 0, kind = 'case.opened', 1,
 // Timeline implements desk.Archive. Rows of one instant come in the order of the pipeline.
 func (a *Archive) Timeline(ctx context.Context, q desk.TimelineQuery) ([]desk.Moment, error) {
 	var rows []momentRow
-	err := a.conn.Select(with(ctx, driver.Parameters{"id": string(q.IdentityID), "case": q.CaseID, "kind": q.Kind, "limit": fmt.Sprint(q.Limit)}), &rows, `
+	p := driver.Parameters{"id": string(q.IdentityID), "case": q.CaseID, "kind": q.Kind, "limit": fmt.Sprint(q.Limit),
+		"at": instant(cmp.Or(q.At, latest)), "known": instant(cmp.Or(q.Known, latest))}
+	err := a.conn.Select(with(ctx, p), &rows, `
 		SELECT event_id, kind, service, identity_id, case_id, causation_id, source, target, account, role, entitlement, actor, outcome, reason,
 			message, policy, attempt, effective_at, known_at, occurred_at
 		FROM joinery.evidence
 		WHERE ({id:String} = '' OR identity_id = {id:String}) AND ({case:String} = '' OR case_id = {case:String})
 			AND ({kind:String} = '' OR kind = {kind:String} OR startsWith(kind, concat({kind:String}, '.')))
+			AND effective_at <= parseDateTime64BestEffort({at:String}, 3, 'UTC') AND known_at <= parseDateTime64BestEffort({known:String}, 3, 'UTC')
 		ORDER BY occurred_at DESC, `+rank+` DESC, src_partition DESC, src_offset DESC LIMIT {limit:UInt32}`)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"joinery.internal/pkg/evidence"
 	"joinery.internal/services/console/internal/archive"
 	"joinery.internal/services/console/internal/desk"
+	"joinery.internal/services/console/internal/history"
 )
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
@@ -107,14 +108,21 @@ func TestEvidenceIsReadAsPeopleAskForIt(t *testing.T) {
 		if m := must(a.Timeline(ctx, desk.TimelineQuery{IdentityID: "id-1", Kind: "case", Limit: 10}))(t); len(m) != 2 {
 			t.Errorf("%d rows of cases, want 2", len(m))
 		}
-	})
-	t.Run("a person is as their newest identity event has them", func(t *testing.T) {
-		p := must(a.Person(ctx, "id-1"))(t)
-		if p == nil || p.Title != "Engineer" || !p.Start.Equal(start.Truncate(24*time.Hour)) || !p.End.IsZero() {
-			t.Errorf("got %+v", p)
+		if m := must(a.Timeline(ctx, desk.TimelineQuery{IdentityID: "id-1", At: start, Known: start.Add(-time.Second), Limit: 10}))(t); len(m) != 0 {
+			t.Errorf("%d rows of what was not known yet", len(m))
 		}
-		if p := must(a.Person(ctx, "id-none"))(t); p != nil {
-			t.Errorf("a person nobody heard of is %+v", p)
+	})
+	t.Run("a person is as their identity events have them, and nobody before the first", func(t *testing.T) {
+		events := must(a.History(ctx, "id-1"))(t)
+		p, there, err := history.AsOf(events, start, start)
+		if err != nil || !there || p.Title != "Engineer" || !p.Start.Equal(start.Truncate(24*time.Hour)) || !p.End.IsZero() {
+			t.Errorf("got %+v, %v, %v", p, there, err)
+		}
+		if _, there, err := history.AsOf(events, start.Add(-time.Second), start); err != nil || there {
+			t.Errorf("before the first event: %v, %v", there, err)
+		}
+		if events := must(a.History(ctx, "id-none"))(t); len(events) != 0 {
+			t.Errorf("of a person nobody heard of: %+v", events)
 		}
 	})
 	t.Run("access is there from its beginning, and not before it was known", func(t *testing.T) {

@@ -86,7 +86,7 @@ func (a *Archive) Cases(ctx context.Context, q desk.CaseQuery) ([]desk.Case, err
 	}
 	before := q.Before
 	if before.IsZero() {
-		before = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC) // no row is later: see evidence.Row
+		before = latest
 	}
 	p := driver.Parameters{"case": q.ID, "id": string(q.IdentityID), "outcome": q.Outcome, "trigger": q.Trigger,
 		"before": instant(before), "before_id": q.BeforeID, "limit": fmt.Sprint(q.Limit)}

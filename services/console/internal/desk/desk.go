@@ -20,6 +20,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/evidence"
+	"joinery.internal/services/console/internal/history"
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
 )
@@ -49,7 +50,7 @@ type Directory interface {
 
 // Archive is the evidence. It is some seconds behind the pipeline.
 type Archive interface {
-	Person(context.Context, event.IdentityID) (*event.Person, error) // nil: no event of that person has one
+	History(context.Context, event.IdentityID) ([]history.Event, error) // of one person, in the order they were decided
 	Timeline(context.Context, TimelineQuery) ([]Moment, error)
 	Access(ctx context.Context, id event.IdentityID, at, known time.Time) ([]Access, error) // zero times: now
 	Cases(context.Context, CaseQuery) ([]Case, error)

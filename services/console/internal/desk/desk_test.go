@@ -335,7 +335,7 @@ func TestAccessAtOneTimeIsAsKnownNow(t *testing.T) {
 	t.Parallel()
 	w := desktest.New(t)
 	at := desktest.Start.Add(-24 * time.Hour)
-	if _, err := w.Desk.Access(t.Context(), "1001", at, time.Time{}); err != nil {
+	if _, err := w.Desk.Access(t.Context(), "1001", desk.AsOf{At: at}); err != nil {
 		t.Fatal(err)
 	}
 	if a := w.Archive.Asked; !a.At.Equal(at) || !a.Known.Equal(desktest.Start) {

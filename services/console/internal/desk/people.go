@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/console/internal/history"
 )
 
 // Bounds of a list: what is answered when nothing is asked for, and at most.
@@ -97,37 +98,61 @@ func (d *Desk) Find(name string) (event.IdentityID, error) {
 	return "", fault(NotFound, "nobody has the identity id or employee number %q: list people, or wait a moment if their record was sent just now", name)
 }
 
+// AsOf is a bitemporal question: what holds at At, by what was known at Known. Zero times are now.
+type AsOf struct{ At, Known time.Time }
+
+// settled puts now in the place of a time that was not given; asked is false where neither was.
+func (d *Desk) settled(q AsOf) (at, known time.Time, asked bool) {
+	now := d.Clock.Now().UTC()
+	return cmp.Or(q.At, now), cmp.Or(q.Known, now), !q.At.IsZero() || !q.Known.IsZero()
+}
+
 // Person shows one person.
-func (d *Desk) Person(ctx context.Context, name string) (PersonDetail, error) {
+func (d *Desk) Person(ctx context.Context, name string, q AsOf) (PersonDetail, error) {
 	id, err := d.Find(name)
 	if err != nil {
 		return PersonDetail{}, err
 	}
+	events, err := d.Archive.History(ctx, id)
+	if err != nil {
+		return PersonDetail{}, unavailable("read the person's events from the evidence", err)
+	}
+	at, known, asked := d.settled(q)
+	p, there, err := history.AsOf(events, at, known)
+	if err != nil {
+		return PersonDetail{}, unavailable("read the person from the evidence", err)
+	}
 	entry, _ := d.Directory.Entry(id) // Find saw it
 	out := PersonDetail{Person: person(entry)}
-	out.ManagerID, _ = d.Directory.ByEmployeeNumber(entry.Manager) // a manager may not be known
-	known, err := d.Archive.Person(ctx, id)
-	if err != nil {
-		return PersonDetail{}, unavailable("read the person's newest event from the evidence", err)
+	switch {
+	case asked && !there:
+		return PersonDetail{}, fault(NotFound, "nothing was known by %s of this person at %s", known.Format(time.RFC3339), at.Format(time.RFC3339))
+	case asked: // the directory knows the present alone
+		out.Person = Person{ID: id, EmployeeNumber: p.EmployeeNumber, DisplayName: displayName(p), Email: p.Email, Department: p.Department, Manager: p.Manager, Status: p.Status}
+		out.AsOf, out.KnownAt = at, known
 	}
-	if known != nil {
-		out.Title, out.Company, out.Location, out.CostCentre = known.Title, known.Company, known.Location, known.CostCentre
-		out.WorkerType, out.Username, out.Timezone = known.WorkerType, known.Username, known.Timezone
-		out.Start, out.End, out.Emergency = known.Start, known.End, known.Emergency
-	}
+	out.ManagerID, _ = d.Directory.ByEmployeeNumber(out.Manager) // a manager may not be known
+	out.Title, out.Company, out.Location, out.CostCentre = p.Title, p.Company, p.Location, p.CostCentre
+	out.WorkerType, out.Username, out.Timezone = p.WorkerType, p.Username, p.Timezone
+	out.Start, out.End, out.Emergency = p.Start, p.End, p.Emergency
 	return out, nil
+}
+
+func displayName(p event.Person) string {
+	return cmp.Or(p.DisplayName, strings.TrimSpace(p.GivenName+" "+p.FamilyName))
 }
 
 // TimelineQuery asks for evidence, newest Limit rows, oldest first.
 type TimelineQuery struct {
 	IdentityID event.IdentityID
 	CaseID     string
-	Kind       string // a kind, or the part before the dot
+	Kind       string    // a kind, or the part before the dot
+	At, Known  time.Time // only what holds by At and was known by Known; zero: all
 	Limit      int
 }
 
 // Timeline lists what happened to one person.
-func (d *Desk) Timeline(ctx context.Context, name, kind string, limit int) ([]Moment, error) {
+func (d *Desk) Timeline(ctx context.Context, name, kind string, q AsOf, limit int) ([]Moment, error) {
 	id, err := d.Find(name)
 	if err != nil {
 		return nil, err
@@ -138,24 +163,28 @@ func (d *Desk) Timeline(ctx context.Context, name, kind string, limit int) ([]Mo
 	if limit, err = limitOf(limit); err != nil {
 		return nil, err
 	}
-	rows, err := d.Archive.Timeline(ctx, TimelineQuery{IdentityID: id, Kind: kind, Limit: limit})
+	query := TimelineQuery{IdentityID: id, Kind: kind, Limit: limit}
+	if at, known, asked := d.settled(q); asked {
+		query.At, query.Known = at, known
+	}
+	rows, err := d.Archive.Timeline(ctx, query)
 	if err != nil {
 		return nil, unavailable("read the timeline from the evidence", err)
 	}
 	return rows, nil
 }
 
-// Access lists one person's roles as of a time, as it was known at a time; zero times mean now.
-func (d *Desk) Access(ctx context.Context, name string, asOf, knownAt time.Time) ([]Access, error) {
+// Access lists one person's roles.
+func (d *Desk) Access(ctx context.Context, name string, q AsOf) ([]Access, error) {
 	id, err := d.Find(name)
 	if err != nil {
 		return nil, err
 	}
-	if !asOf.IsZero() || !knownAt.IsZero() { // one of them alone: the other is now
-		now := d.Clock.Now().UTC()
-		asOf, knownAt = cmp.Or(asOf, now), cmp.Or(knownAt, now)
+	at, known, asked := d.settled(q)
+	if !asked {
+		at, known = time.Time{}, time.Time{}
 	}
-	rows, err := d.Archive.Access(ctx, id, asOf, knownAt)
+	rows, err := d.Archive.Access(ctx, id, at, known)
 	if err != nil {
 		return nil, unavailable("read access from the evidence", err)
 	}

@@ -32,6 +32,8 @@ type PersonDetail struct {
 	Start      time.Time        `json:"start,omitzero"`
 	End        time.Time        `json:"end,omitzero"`
 	Emergency  bool             `json:"emergency"`
+	AsOf       time.Time        `json:"as_of,omitzero" doc:"the moment asked about; absent: now"`
+	KnownAt    time.Time        `json:"known_at,omitzero" doc:"by what was known then; absent: now"`
 }
 
 // Moment is one row of evidence.

@@ -89,13 +89,13 @@ func (h *Handler) person(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) about(ctx context.Context, name, kind string) (personBody, error) {
 	body := personBody{Kind: kind, Kinds: []string{"identity", "access", "case", "approval", "provision", "drift", "exception"}, Limit: timelineSize}
 	var err error
-	if body.Person, err = h.desk.Person(ctx, name); err != nil {
+	if body.Person, err = h.desk.Person(ctx, name, desk.AsOf{}); err != nil {
 		return body, err
 	}
-	if body.Access, err = h.desk.Access(ctx, name, never, never); err != nil {
+	if body.Access, err = h.desk.Access(ctx, name, desk.AsOf{}); err != nil {
 		return body, err
 	}
-	body.Moments, err = h.desk.Timeline(ctx, name, kind, timelineSize)
+	body.Moments, err = h.desk.Timeline(ctx, name, kind, desk.AsOf{}, timelineSize)
 	newestFirst(body.Moments)
 	return body, err
 }

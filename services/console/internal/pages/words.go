@@ -16,8 +16,6 @@ const (
 	kpiSpan      = 30 * 24 * time.Hour
 )
 
-var never time.Time
-
 func newestFirst(m []desk.Moment) { slices.Reverse(m) }
 
 var functions = template.FuncMap{

@@ -20,8 +20,8 @@ var (
 
 func (t *tool) person() *cobra.Command {
 	return group("person", "People: list, show, timeline, access", t.personList(),
-		t.onePerson("show", "Show one person", "joinery person show 1001", "", func(cmd *cobra.Command) (url.Values, func(json.RawMessage) error) {
-			return nil, func(answer json.RawMessage) error { return t.showOne(answer, personFields) }
+		t.onePerson("show", "Show one person", "joinery person show 1001 --as-of 2026-03-02", "", func(cmd *cobra.Command) (url.Values, func(json.RawMessage) error) {
+			return asOfFlags(cmd), func(answer json.RawMessage) error { return t.showOne(answer, personFields) }
 		}),
 		t.onePerson("timeline", "Show what happened to one person, oldest first", "joinery person timeline 1001 --kind provision", "/timeline", t.timelineFlags),
 		t.onePerson("access", "Show what one person may use, now or at a time, as it was known at a time",
@@ -72,17 +72,22 @@ func (t *tool) onePerson(name, short, example, path string, prepare func(*cobra.
 }
 
 func (t *tool) timelineFlags(cmd *cobra.Command) (url.Values, func(json.RawMessage) error) {
-	query := url.Values{}
+	query := asOfFlags(cmd)
 	queryFlag(cmd, query, "kind", "only that kind, or the part before its dot, such as provision")
 	queryFlag(cmd, query, "limit", "the newest so many, up to 1000")
 	return query, t.listOf(timelineColumns)
 }
 
 func (t *tool) accessFlags(cmd *cobra.Command) (url.Values, func(json.RawMessage) error) {
+	return asOfFlags(cmd), t.listOf(accessColumns)
+}
+
+// asOfFlags are those of a bitemporal question.
+func asOfFlags(cmd *cobra.Command) url.Values {
 	query := url.Values{}
 	queryFlag(cmd, query, "as-of", "at that time: a date or RFC 3339; default now")
 	queryFlag(cmd, query, "known-at", "as it was known at that time; default now")
-	return query, t.listOf(accessColumns)
+	return query
 }
 
 // listOf shows an answer that is a list.

@@ -154,6 +154,9 @@ func (w *Work) wakeAt() time.Time {
 
 // access records a transition of the person's access; what the caller sets on it counts, the rest is filled in.
 func (w *Work) access(e event.AccessEvent) *event.AccessEvent {
+	if e.EffectiveAt.IsZero() && w.by.effective.After(w.at) { // what is done about something to come holds from now on
+		e.EffectiveAt = w.at
+	}
 	e.Meta = w.meta("ae", e.Meta)
 	w.out.Events = append(w.out.Events, &e)
 	return &e

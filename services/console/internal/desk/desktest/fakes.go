@@ -2,6 +2,7 @@ package desktest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/wire"
 	"joinery.internal/services/console/internal/desk"
+	"joinery.internal/services/console/internal/history"
 )
 
 // Journal keeps what is written to it.
@@ -162,9 +164,16 @@ func answer[T any](a *Archive, v T) (T, error) {
 	return v, nil
 }
 
-// Person implements desk.Archive.
-func (a *Archive) Person(context.Context, event.IdentityID) (*event.Person, error) {
-	return answer(a, a.Newest)
+// History implements desk.Archive: one event, of the newest person.
+func (a *Archive) History(context.Context, event.IdentityID) ([]history.Event, error) {
+	if a.Newest == nil {
+		return answer[[]history.Event](a, nil)
+	}
+	b, err := json.Marshal(a.Newest)
+	if err != nil {
+		return nil, err
+	}
+	return answer(a, []history.Event{{Person: b}})
 }
 
 // Timeline implements desk.Archive.
