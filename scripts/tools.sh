@@ -29,12 +29,15 @@ command -v go >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed and not inst
 command -v clickhouse >/dev/null 2>&1 || need npm npm "fetches the evidence engine"
 [ "${1:-}" = run ] && exit 0
 
-need npm npm "fetches the SCIM server of the tests"
+need npm npm "fetches the SCIM server and the senders of the tests"
 need java openjdk-17-jre-headless "runs a real Kafka broker in the tests"
 need javac openjdk-17-jdk-headless "builds the Kafka Streams job of the benchmarks"
 need mvn maven "fetches the real Kafka broker of the tests"
-need node nodejs "runs the SCIM server of the tests"
+need node nodejs "runs the SCIM server and the senders of the tests"
 need python3 python3 "sums up the test run"
+if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+  need python3-venv python3-venv "installs the SCIM compliance tester of the tests"
+fi
 need setpriv util-linux "runs PostgreSQL as nobody in the tests"
 need slapd slapd "a real LDAP server for the tests"
 need samba samba-ad-dc "a real Active Directory domain controller for the tests"

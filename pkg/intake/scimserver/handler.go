@@ -1,12 +1,14 @@
 package scimserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/intake"
@@ -31,6 +33,7 @@ type Options struct {
 	Clock   gate.Clock // the pipeline's
 	NewID   func() string
 	Counter *gate.Counter
+	Wait    time.Duration // for Kafka, of one request; zero: gate.PutTimeout
 }
 
 // Handler answers for one source.
@@ -49,6 +52,7 @@ type answer struct {
 
 // New returns the handler of a source with intake.scim.
 func New(o Options) *Handler {
+	o.Wait = cmp.Or(o.Wait, gate.PutTimeout)
 	h := &Handler{o, http.NewServeMux()}
 	h.handle("GET /ServiceProviderConfig", h.serviceProviderConfig)
 	h.handle("GET /ResourceTypes", h.resourceTypes)
@@ -94,7 +98,7 @@ func printable(method string) string {
 // handle answers in SCIM, also what goes wrong.
 func (h *Handler) handle(pattern string, do func(http.ResponseWriter, *http.Request) (answer, error)) {
 	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), gate.PutTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), h.o.Wait)
 		defer cancel()
 		a, err := do(w, r.WithContext(ctx))
 		if err != nil {

@@ -26,9 +26,10 @@ const (
 type Ledger struct {
 	o stream.Options
 
-	write sync.Mutex // one change at a time
-	mu    sync.Mutex // guards now
-	now   *term
+	writes sync.WaitGroup
+	write  sync.Mutex // one change at a time
+	mu     sync.Mutex // guards now
+	now    *term
 }
 
 // term is one time of being the owner, from opening to the first fault.
@@ -55,6 +56,7 @@ func OpenLedger(ctx context.Context, o stream.Options) (*Ledger, error) {
 
 // Close ends the connections. What was answered is safe.
 func (l *Ledger) Close() {
+	l.writes.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.now != nil {
@@ -87,11 +89,11 @@ func (l *Ledger) term(ctx context.Context) (*term, error) {
 // end gives a term up after a fault.
 func (l *Ledger) end(t *term) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.now == t {
 		l.now = nil
-		t.close()
 	}
+	l.mu.Unlock()
+	t.close() // it may wait for a broker that does not answer, and readers do not wait with it
 }
 
 // begin fences who wrote before - which also ends what they left open - and then reads all there is.
@@ -171,9 +173,26 @@ func (l *Ledger) known(ctx context.Context) (*view, error) {
 
 // change decides on a write, knowing all that was written before, and makes it: row and records together or neither. It
 // writes nothing if decide wants no change. If another console has written meanwhile, it decides again, knowing that too.
+//
+// It returns when ctx ends, whatever Kafka does; what is under way then comes to its end by itself, and Close waits for it.
 func (l *Ledger) change(ctx context.Context, decide func(*view) (*change, error)) error {
+	done := make(chan error, 1)
+	l.writes.Go(func() { done <- l.alone(ctx, decide) })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return gate.Unavailable("Kafka did not say in time that it has the change; look before sending it again", ctx.Err())
+	}
+}
+
+// alone makes one change at a time.
+func (l *Ledger) alone(ctx context.Context, decide func(*view) (*change, error)) error {
 	l.write.Lock()
 	defer l.write.Unlock()
+	if err := ctx.Err(); err != nil { // who asked has been told that it did not happen
+		return err
+	}
 	err := l.attempt(ctx, decide)
 	if errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) {
 		err = l.attempt(ctx, decide)
@@ -214,8 +233,11 @@ func (l *Ledger) encode(t *term, c *change) ([]*kgo.Record, error) {
 	}
 	out := []*kgo.Record{row}
 	for i := range c.records {
-		key := c.records[i].Source + "/" + c.records[i].SourceKey
-		r := &kgo.Record{Topic: string(event.SourceRecords), Key: []byte(key), Partition: stream.Partition(key, t.parts)}
+		key, topic := c.records[i].Source+"/"+c.records[i].SourceKey, event.SourceRecords
+		if c.records[i].Kind == event.Emergency {
+			topic = event.UrgentRecords
+		}
+		r := &kgo.Record{Topic: string(topic), Key: []byte(key), Partition: stream.Partition(key, t.parts)}
 		if r.Value, err = l.o.Codec.AppendEncode(nil, r.Topic, &c.records[i]); err != nil {
 			return nil, fmt.Errorf("encode source record: %w", err)
 		}

@@ -20,7 +20,7 @@ func TestAConsoleThatComesLaterKnowsAllAndNamesStayUnique(t *testing.T) {
 	gone := first.must(http.StatusCreated, "POST", first.url+"/Users", user("bo")).text("id")
 	first.must(http.StatusNoContent, "DELETE", first.url+"/Users/"+gone, nil)
 
-	second := at(t, first.World)
+	second := at(t, first.World, patience)
 	second.must(http.StatusOK, "GET", second.url+"/Users/"+id, nil)
 	second.must(http.StatusNotFound, "GET", second.url+"/Users/"+gone, nil)
 	second.must(http.StatusConflict, "POST", second.url+"/Users", user("ADA"))

@@ -76,13 +76,16 @@ type world struct {
 	strict string
 }
 
+// patience is how long a request waits for Kafka here: tests run on machines that do much else.
+const patience = time.Minute
+
 func start(t testing.TB) *world {
 	t.Helper()
-	return at(t, intaketest.New(t))
+	return at(t, intaketest.New(t), patience)
 }
 
 // at opens one more console on a broker.
-func at(t testing.TB, broker *intaketest.World) *world {
+func at(t testing.TB, broker *intaketest.World, wait time.Duration) *world {
 	t.Helper()
 	w := &world{World: broker, t: t, clock: &clock{now: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)}}
 	ledger, err := scimserver.OpenLedger(t.Context(), broker.Options)
@@ -101,7 +104,7 @@ func at(t testing.TB, broker *intaketest.World) *world {
 		}
 		source, _ := bundle.Source(name)
 		path := "/in/scim/" + name + "/v2"
-		mux.Handle(path+"/", scimserver.New(scimserver.Options{Source: source, Path: path, Mapper: mapper, Ledger: ledger, Clock: w.clock, NewID: uuid.NewString, Counter: counter}))
+		mux.Handle(path+"/", scimserver.New(scimserver.Options{Source: source, Path: path, Mapper: mapper, Ledger: ledger, Clock: w.clock, NewID: uuid.NewString, Counter: counter, Wait: wait}))
 	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)

@@ -125,10 +125,8 @@ func (h *Handler) keep(ctx context.Context, t token) error {
 	if len(records) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, gate.PutTimeout)
-	defer cancel()
-	if err := h.o.Sink.Put(ctx, records); err != nil {
-		return gate.Unavailable("Kafka did not take the token; send it again", err)
+	if err := gate.Put(ctx, h.o.Sink, records); err != nil {
+		return err
 	}
 	h.o.Counter.Taken(h.o.Source.Name.Value)
 	return nil

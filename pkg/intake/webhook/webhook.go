@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -75,10 +74,8 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), gate.PutTimeout)
-	defer cancel()
-	if err := h.o.Sink.Put(ctx, records); err != nil {
-		return 0, gate.Unavailable("Kafka did not take the records; send them again", err)
+	if err := gate.Put(r.Context(), h.o.Sink, records); err != nil {
+		return 0, err
 	}
 	return len(records), nil
 }
