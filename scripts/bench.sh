@@ -11,3 +11,6 @@ echo
 echo "## The parts (go test -bench)"
 (cd pkg && go test -run '^$' -bench . -benchtime 1s ./wire ./policy ./evidence | grep -E '^(Benchmark|pkg:)')
 (cd services && go test -run '^$' -bench . -benchtime 1s ./ingest/internal/lifecycle ./policy-resolver/internal/access ./reconciler/app | grep -E '^(Benchmark|pkg:)')
+echo
+echo "## Five years of 100,000 workers through ingest; an emergency behind a backlog"
+(cd services && go test -count=1 -v -run 'History|Backlog' ./ingest/app -args -population 100000 | grep -E '^ +[a-z_]+\.go|^(---|FAIL)')

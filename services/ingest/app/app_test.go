@@ -26,8 +26,8 @@ var sources = []intake.Source{
 	{Name: "soc", Authority: intake.Signal, Timezone: "Europe/Prague", Correlate: []string{intake.Email}},
 }
 
-// service is both topologies of ingest, joined in memory; the directory is brought up to date only by sync.
-type service struct {
+// play is both topologies of ingest, joined in memory; the directory is brought up to date only by sync.
+type play struct {
 	t       *testing.T
 	dir     *directory.Directory
 	intake  *streamtest.Harness
@@ -35,15 +35,15 @@ type service struct {
 	entries []event.DirectoryEntry
 }
 
-func open(t *testing.T) *service {
-	s := &service{t: t, dir: directory.New()}
+func open(t *testing.T) *play {
+	s := &play{t: t, dir: directory.New()}
 	s.intake = streamtest.New(t, app.Intake(sources, s.dir), start)
 	s.ingest = streamtest.New(t, app.Ingest(), start)
 	return s
 }
 
 // says feeds one record and passes on the facts it makes.
-func (s *service) says(r event.SourceRecord) {
+func (s *play) says(r event.SourceRecord) {
 	s.t.Helper()
 	if r.RecordedAt.IsZero() {
 		r.RecordedAt = s.intake.Now()
@@ -52,7 +52,7 @@ func (s *service) says(r event.SourceRecord) {
 	s.pass()
 }
 
-func (s *service) pass() {
+func (s *play) pass() {
 	s.t.Helper()
 	for _, topic := range []event.Topic{event.UrgentFacts, event.IdentityFacts} {
 		for _, f := range streamtest.Out[event.Fact](s.intake, topic) {
@@ -71,7 +71,7 @@ func (s *service) pass() {
 }
 
 // sync lets the directory see what was emitted, and an idle tick pass.
-func (s *service) sync() {
+func (s *play) sync() {
 	s.t.Helper()
 	for _, e := range streamtest.Out[event.DirectoryEntry](s.ingest, event.IdentityDirectory) {
 		s.dir.Put(e)
@@ -81,14 +81,14 @@ func (s *service) sync() {
 	s.pass()
 }
 
-func (s *service) advance(d time.Duration) {
+func (s *play) advance(d time.Duration) {
 	s.t.Helper()
 	s.intake.Advance(d)
 	s.ingest.Advance(d)
 }
 
 // happened lists the kinds emitted since the last call.
-func (s *service) happened() string {
+func (s *play) happened() string {
 	s.t.Helper()
 	var kinds []string
 	for _, e := range streamtest.Out[event.IdentityEvent](s.ingest, event.IdentityEvents) {
@@ -97,7 +97,7 @@ func (s *service) happened() string {
 	return strings.Join(kinds, " ")
 }
 
-func (s *service) expect(want string) {
+func (s *play) expect(want string) {
 	s.t.Helper()
 	if got := s.happened(); got != want {
 		s.t.Errorf("happened: %q, want %q", got, want)

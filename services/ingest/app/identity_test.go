@@ -10,7 +10,7 @@ import (
 )
 
 // events gives what was emitted since the last call, as "identity kind".
-func (s *service) events() []event.IdentityEvent {
+func (s *play) events() []event.IdentityEvent {
 	s.t.Helper()
 	return streamtest.Out[event.IdentityEvent](s.ingest, event.IdentityEvents)
 }
@@ -24,7 +24,7 @@ func told(events []event.IdentityEvent) string {
 }
 
 // two hires two workers who are one human, and returns their identities.
-func (s *service) two() (a, b event.IdentityID) {
+func (s *play) two() (a, b event.IdentityID) {
 	s.t.Helper()
 	for _, key := range []string{"1001", "2002"} {
 		r := hire(key)
@@ -40,7 +40,7 @@ func (s *service) two() (a, b event.IdentityID) {
 	return a, b
 }
 
-func (s *service) moves(id string, kind event.RecordKind) []event.IdentityEvent {
+func (s *play) moves(id string, kind event.RecordKind) []event.IdentityEvent {
 	s.t.Helper()
 	s.says(event.SourceRecord{ID: id, Source: "hr", SourceKey: "1001", Kind: kind, RelatedKey: "2002"})
 	out := s.events()
