@@ -240,7 +240,7 @@ func (v *view) hold(tracks []tracked) {
 func liftedSince(tracks []tracked, inForce int64) (origin, bool) {
 	for _, t := range tracks {
 		for _, l := range t.Lifts {
-			if l.By.Known >= inForce {
+			if l.By.Known > inForce { // at the same moment the alarm counts
 				return l.By, true
 			}
 		}

@@ -191,7 +191,7 @@ func held(holds, lifts []hold, jobs []job, now time.Time) bool {
 		if h.known.After(since) {
 			since = h.known
 		}
-		lifted := slices.ContainsFunc(lifts, func(l hold) bool { return !l.known.Before(since) })
+		lifted := slices.ContainsFunc(lifts, func(l hold) bool { return l.known.After(since) })
 		if !h.from.After(now) && !lifted && !outOfAll(jobs, since, now) {
 			return true
 		}
