@@ -4,6 +4,7 @@
 //
 //	link             the identity this worker of this source was found to be before
 //	strong keys      those of the source's correlate list, in its order, as the directory knows them
+//	somebody alike   the same name and birth date: a human case, the record is parked until a person says whose it is
 //	a new identity   for an upsert of a source with authority employment
 //	nobody           the record is parked, and later ones of the same worker behind it, until somebody is known
 //

@@ -40,16 +40,28 @@
 // with another worker type while the last one runs (a conversion: the old spell ends the day before). Any other new
 // start moves the spell. Without a start_date a snapshot speaks of the last spell.
 //
+// The spell that counts is the one that is live, begun first; the others that are live or on leave are the person's
+// other employments. Any of them that differs is a transfer with "spells" among what changed.
+//
+// # Emergency
+//
+// A hold stands from when it takes effect and is known, whatever else is said, until the person is out of all employments
+// after that, or until two people lift it: a fact of kind lift that is known after the hold was in force.
+//
+// # Merge and split
+//
+// Both move feeds from one identity's state to another's; see merge.go. All else follows from the feeds.
+//
 // # Bounds
 //
 // A feed keeps its last 32 facts as they came, each as its difference to the one before; older ones are folded into a
 // base and its mark. What arrives older than the mark changes nothing and is named stale. Ten facts about one person
-// take less than 2 KB.
+// take less than 1 KB.
 //
-// It owns the meaning of facts and the shape of State. It does not own correlation (internal/intake), storage and
-// timers (app), access (policy-resolver). Pure but for the memory of time zones in Model, which belongs to one
-// goroutine.
+// It owns the meaning of facts and the shape and bytes of State. It does not own correlation (internal/intake), storage
+// and timers (app), access (policy-resolver). Package reference says the same far more slowly. Pure but for the memory
+// of time zones in Model, which belongs to one goroutine.
 //
-//	d := lifecycle.New(zones).Decide(state, fact, "jml.identity.fact.v1/3/17", now)
-//	// d.Events to publish, d.State to keep, d.Next to be called again with Due
+//	d, err := lifecycle.New(zones).Decide(state, fact, "jml.identity.fact.v1/3/17", now)
+//	// d.Events to publish, d.Forward for other identities, d.State to keep, d.Next to be called again with Due
 package lifecycle

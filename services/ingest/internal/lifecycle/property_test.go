@@ -240,3 +240,26 @@ func BenchmarkAFactAboutAPersonWithTenFacts(b *testing.B) {
 		}
 	}
 }
+
+func TestAPrefixReplayedGivesTheSameTransitions(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		m := New(calendar.NewZones())
+		facts := anyFacts(rt, 14)
+		run := func(n int) (out []event.IdentityEvent) {
+			var s State
+			for i, f := range facts[:n] {
+				d := decide(rt, m, s, f, fmt.Sprint(i), begin.AddDate(0, 0, 110+i))
+				for _, e := range d.Events {
+					out = append(out, *e)
+				}
+				s = reread(rt, d.State)
+			}
+			return out
+		}
+		all, prefix := run(len(facts)), run(rapid.IntRange(0, len(facts)).Draw(rt, "prefix"))
+		if len(prefix) > 0 && !reflect.DeepEqual(all[:len(prefix)], prefix) {
+			rt.Fatalf("a prefix tells\n%+v\nall of it\n%+v", prefix, all)
+		}
+	})
+}
