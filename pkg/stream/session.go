@@ -101,11 +101,8 @@ type assignment struct {
 }
 
 func runSession(ctx context.Context, t Topology, o Options, m *metrics, c *cache) error {
-	fit, err := checkTopics(ctx, t, o)
+	fit, err := prepare(ctx, t, o)
 	if err != nil {
-		return err
-	}
-	if err := fence(ctx, t, o); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -134,6 +131,17 @@ func runSession(ctx context.Context, t Topology, o Options, m *metrics, c *cache
 	cancel() // before the client closes: that waits for a restore under way
 	s.client.CloseAllowingRebalance()
 	return err
+}
+
+// prepare looks whether the cluster is fit, and fences the last life meanwhile: a restart waits for the longer of the two.
+func prepare(ctx context.Context, t Topology, o Options) (fit fitness, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		fit, err = checkTopics(ctx, t, o)
+		return err
+	})
+	group.Go(func() error { return fence(ctx, t, o) })
+	return fit, group.Wait()
 }
 
 func transactionalID(t Topology, o Options) string { return "joinery-" + t.Name + "-" + o.Instance }

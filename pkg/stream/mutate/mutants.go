@@ -10,7 +10,7 @@ const storm = "TestNothingIsLostOrDoubledWhateverFails"
 
 var mutants = []mutant{
 	{"fence: the last life's transaction stays open", "session.go",
-		"if err := fence(ctx, t, o); err != nil {", "if err := error(nil); err != nil {", "TestAfterACrashTheNextCommitComesAtOnce"},
+		"group.Go(func() error { return fence(ctx, t, o) })", "_ = fence", "TestAfterACrashTheNextCommitComesAtOnce"},
 	{"overlay: state changes before the commit", "staged.go",
 		"\tsh.overlay[key] = v\n}", "\tsh.overlay[key] = v\n\tsh.part.live[key] = v\n}", "TestAnAbortGivesResultsAndTimersBackAndLeavesNoState"},
 	{"offsets outside of the transaction", "loop.go",
@@ -81,9 +81,9 @@ var mutants = []mutant{
 	{"a restore that is held up does not say by whom", "restore.go",
 		"if p.CurrentTxnStartOffset >= 0 {", "if p.CurrentTxnStartOffset >= 1<<62 {", "TestARestoreThatIsHeldUpNamesTheTransaction"},
 	{"a broker that is down stops every start", "check.go",
-		"\t\t\tfaults = append(faults, a.err)\n", "\t\t\treturn a.err\n", "TestOneBrokerDownDoesNotKeepASessionFromStarting"},
+		"\t\t\tfaults = append(faults, a.err)\n", "\t\t\treturn \"\", a.err\n", "TestOneBrokerDownDoesNotKeepASessionFromStarting"},
 	{"a broker that stands still holds up every start", "check.go",
-		"\t\tdefault:\n\t\t\treturn known.Cluster, nil\n", "", "TestABrokerThatStandsStillDoesNotKeepASessionFromStarting"},
+		"\t\tdefault:\n\t\t\treturn known.Cluster, nil\n", "\t\tdefault:\n\t\t\t_ = known\n", "TestABrokerThatStandsStillDoesNotKeepASessionFromStarting"},
 	{"topics need not have the same partitions", "check.go",
 		"n > 0 && len(d.Partitions) != n:", "false:", "TestTopicsWithDifferentPartitionsAreRefused"},
 	{"a topic may be missing", "check.go",
