@@ -51,13 +51,16 @@ type cache struct {
 
 // pending is what waits to be written of one partition.
 type pending struct {
-	begin   *beginning
-	block   []byte // changes of committed transactions, with room for their head
-	changes int
-	last    anchor // of them, without its sum
-	lastAt  int    // where in the block it begins; it may not be the last there is
-	lastEnd int
-	spare   []byte
+	begin  *beginning
+	blocks []block // the last is added to
+}
+
+// block is changes of committed transactions, with room for its head.
+type block struct {
+	bytes    []byte
+	changes  int
+	last     anchor // of them, without its sum
+	from, to int    // where in the bytes the last begins and ends: others may follow it
 }
 
 // beginning is where a partition's file begins anew or goes on.
@@ -204,19 +207,13 @@ func (c *cache) add(changes []*kgo.Record) {
 	}
 	c.mu.Lock()
 	for _, r := range changes {
-		p := c.parts[r.Partition]
-		if p == nil {
-			continue
+		if p := c.parts[r.Partition]; p != nil {
+			c.queued += p.add(r)
 		}
-		if p.block == nil {
-			p.block = beginBlock(p.spare)
-		}
-		was := len(p.block)
-		p.block = appendChange(p.block, r.Key, r.Value)
-		c.queued += len(p.block) - was
-		p.changes++
-		if p.changes == 1 || r.Offset > p.last.offset {
-			p.last, p.lastAt, p.lastEnd = anchor{offset: r.Offset, at: r.Timestamp}, was, len(p.block)
+	}
+	for _, p := range c.parts {
+		if n := len(p.blocks); n > 0 && len(p.blocks[n-1].bytes) > blockSize { // only here: a block ends with a transaction
+			p.blocks = append(p.blocks, block{})
 		}
 	}
 	full := c.queued > cachePending
@@ -229,6 +226,33 @@ func (c *cache) add(changes []*kgo.Record) {
 		c.log.Warn("the disk of the state cache is too slow: it is given up until the next session")
 	}
 	c.wake()
+}
+
+// buffers are used again: a loop that is busy fills many.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// add appends a change and returns how many bytes it takes.
+func (p *pending) add(r *kgo.Record) int {
+	if len(p.blocks) == 0 {
+		p.blocks = append(p.blocks, block{})
+	}
+	b := &p.blocks[len(p.blocks)-1]
+	if b.bytes == nil {
+		b.bytes = beginBlock(*buffers.Get().(*[]byte))
+	}
+	was := len(b.bytes)
+	b.bytes = appendChange(b.bytes, r.Key, r.Value)
+	b.changes++
+	if b.changes == 1 || r.Offset > b.last.offset {
+		b.last, b.from, b.to = anchor{offset: r.Offset, at: r.Timestamp}, was, len(b.bytes)
+	}
+	return len(b.bytes) - was
+}
+
+// seal makes a block complete.
+func (b *block) seal() []byte {
+	b.last.sum = sha256.Sum256(b.bytes[b.from:b.to])
+	return sealBlock(b.bytes, kindComplete, b.changes, b.last)
 }
 
 func (c *cache) wake() {
@@ -279,28 +303,17 @@ func (c *cache) flush() {
 	c.mu.Lock()
 	work := map[int32]pending{}
 	for id, p := range c.parts {
-		if p.begin != nil || p.block != nil {
-			work[id] = *p
-			c.parts[id] = &pending{}
+		if p.begin != nil || len(p.blocks) > 0 {
+			work[id], c.parts[id] = *p, &pending{}
 		}
 	}
 	c.queued = 0
 	c.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(work)) {
-		p := work[id]
-		if err := c.write(id, p); err != nil {
+		if err := c.write(id, work[id]); err != nil {
 			c.log.Warn("state cache of a partition given up until the next session", "partition", id, "err", err)
 			c.giveUp(id)
-			continue
 		}
-		if cap(p.block) > 1<<20 {
-			continue
-		}
-		c.mu.Lock()
-		if now := c.parts[id]; now != nil && now.block == nil {
-			now.spare = p.block
-		}
-		c.mu.Unlock()
 	}
 }
 
@@ -315,9 +328,13 @@ func (c *cache) write(id int32, p pending) (err error) {
 	if f == nil {
 		return fmt.Errorf("write %s: it was never begun", c.path(id))
 	}
-	if p.block != nil {
-		p.last.sum = sha256.Sum256(p.block[p.lastAt:p.lastEnd])
-		if err := f.append(sealBlock(p.block, kindComplete, p.changes, p.last)); err != nil {
+	for _, b := range p.blocks {
+		if b.changes == 0 {
+			continue
+		}
+		err := f.append(b.seal())
+		buffers.Put(&b.bytes)
+		if err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sys/unix"
 )
 
 // cachedIn gives an instance a state cache, a registry and a log.
@@ -451,3 +452,32 @@ func damage(t testing.TB, rng *rand.Rand, dir, copies string) {
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
+
+// BenchmarkHandingChangesToTheCache is the processor time that the cache takes for each changed key: of the loop, which copies,
+// and of the writer.
+func BenchmarkHandingChangesToTheCache(b *testing.B) {
+	for _, size := range []int{10, 1000} {
+		b.Run(fmt.Sprintf("%d B", size), func(b *testing.B) {
+			c := openCache(counting(), Options{CacheDir: b.TempDir(), Instance: "0", Log: slog.New(slog.DiscardHandler)})
+			defer c.close()
+			c.begin(map[int32]*beginning{0: {header: "h", last: anchor{offset: -1}}})
+			var before, after unix.Rusage
+			changes := make([]*kgo.Record, 500) // of a transaction
+			for i := range changes {
+				changes[i] = &kgo.Record{Key: fmt.Appendf(nil, "count/person-%07d", i), Value: make([]byte, size)}
+			}
+			must(b, unix.Getrusage(unix.RUSAGE_SELF, &before))
+			for n := int64(0); b.Loop(); n += int64(len(changes)) {
+				for i, r := range changes {
+					r.Offset = n + int64(i)
+				}
+				if c.add(changes); n%10_000 == 0 { // the writer's part, at its pace
+					c.flush()
+				}
+			}
+			must(b, unix.Getrusage(unix.RUSAGE_SELF, &after))
+			cpu := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
+			b.ReportMetric(float64(cpu)/float64(b.N*len(changes)), "cpu-ns/key")
+		})
+	}
+}

@@ -28,7 +28,7 @@ func memory(t *testing.T, topology Topology) *Memory {
 }
 
 // must fails the test on an error.
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

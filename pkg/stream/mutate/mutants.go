@@ -31,8 +31,6 @@ var mutants = []mutant{
 		"\t\t\tp.timers.set(t.key, t.at)\n\t\t}\n\t}\n}", "\t\t\t_ = t\n\t\t}\n\t}\n}", "TestAnAbortGivesResultsAndTimersBackAndLeavesNoState"},
 	{"an error of End counts as a commit", "loop.go",
 		"return false, fmt.Errorf(\"end transaction: %w\", err)", "return true, nil", storm + "|TestAnErrorOfEndEndsTheSessionAndTheNextOneRestores"},
-	{"an error of End is an abort", "loop.go",
-		"return false, fmt.Errorf(\"end transaction: %w\", err)", "return false, nil", "TestAnErrorOfEndEndsTheSessionAndTheNextOneRestores"},
 	{"an abort that nobody confirmed is believed", "loop.go",
 		"\t\terr = s.confirmAborted()\n", "", "TestACommitThatTheBrokerDoesNotConfirmIsNotDoneAgain"},
 	{"errors of single records are not looked at", "loop.go",
