@@ -30,10 +30,16 @@ func Read(w http.ResponseWriter, r *http.Request, l Limits, types ...string) ([]
 		return nil, tooLarge(l)
 	}
 	// A writer that knows no deadlines is a test's: what it sends is there already.
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(l.Wait)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	connection := http.NewResponseController(w)
+	if err := connection.SetReadDeadline(time.Now().Add(l.Wait)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, Refuse(http.StatusInternalServerError, "internal", "the time for the body could not be bounded").Because(err)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, l.Body))
+	if err == nil { // or the deadline would end the request while Kafka is waited for
+		if err := connection.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return nil, Refuse(http.StatusInternalServerError, "internal", "the time for the body could not be unbounded").Because(err)
+		}
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
