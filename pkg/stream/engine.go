@@ -23,6 +23,7 @@ type engine struct {
 	outputs map[event.Topic]Output
 	nparts  int32
 	parts   map[int32]*partition
+	emitted int // records of the last transaction: room for the next
 }
 
 // partition is what the instance knows of one partition.
@@ -240,6 +241,7 @@ func (e *engine) commit(s *staged) []effect {
 		p.now, p.assigned, p.retries = sh.now, true, 0
 		sh.recycle()
 	}
+	e.emitted = len(s.records)
 	return s.effects
 }
 

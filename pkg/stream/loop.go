@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func (s *session) loop(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
-		fetches := s.client.PollRecords(ctx, s.opts.MaxBatch)
+		fetches := s.client.PollRecords(ctx, s.pace.batch(s.opts.MaxBatch))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -109,7 +110,9 @@ func (s *session) process(fetches kgo.Fetches) (refused bool, err error) {
 		return false, err
 	}
 	s.start(effects)
-	s.metrics.committed(tx, time.Since(began))
+	took := time.Since(began)
+	s.pace.fit(fetches.NumRecords(), took)
+	s.metrics.committed(tx, took)
 	return false, nil
 }
 
@@ -184,7 +187,7 @@ func (s *session) publish(tx *staged) (committed bool, err error) {
 	ctx, cancel := s.endContext()
 	defer cancel()
 	tx.changes = tx.changelog()
-	first, err := s.produce(ctx, append(tx.records, tx.changes...))
+	first, err := s.produce(ctx, tx.records, tx.changes)
 	if err != nil {
 		_, aborted := s.client.End(ctx, kgo.TryAbort)
 		return false, errors.Join(fmt.Errorf("produce: %w", err), aborted)
@@ -206,27 +209,29 @@ func (s *session) publish(tx *staged) (committed bool, err error) {
 
 // produce writes the records and waits until all are in the log; first is when the first was. A record that fails, say
 // for its size, does not by itself fail a transaction: its error is looked at here, before End.
-func (s *session) produce(ctx context.Context, records []*kgo.Record) (first time.Time, err error) {
+func (s *session) produce(ctx context.Context, outputs, changelog []*kgo.Record) (first time.Time, err error) {
 	var acked sync.WaitGroup
 	var mu sync.Mutex
-	var when time.Time
 	var fault error
-	acked.Add(len(records))
-	promise := func(r *kgo.Record, err error) {
-		if r == records[0] || err != nil {
+	var when time.Time // not the result: a crash of a test leaves before it is known
+	acked.Add(len(outputs) + len(changelog))
+	promise := func(_ *kgo.Record, err error) {
+		if err != nil {
 			mu.Lock()
-			if r == records[0] {
-				when = time.Now()
-			}
-			if fault == nil {
-				fault = err
-			}
+			fault = cmp.Or(fault, err)
 			mu.Unlock()
 		}
 		acked.Done()
 	}
-	for _, r := range records {
-		s.client.Produce(ctx, r, promise)
+	dated := func(r *kgo.Record, err error) {
+		when = time.Now()
+		promise(r, err)
+	}
+	for _, records := range [][]*kgo.Record{outputs, changelog} {
+		for _, r := range records {
+			s.client.Produce(ctx, r, dated)
+			dated = promise // the first only
+		}
 	}
 	if err := s.reach("after produce"); err != nil {
 		return time.Time{}, err

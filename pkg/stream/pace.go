@@ -15,11 +15,15 @@ type pace struct {
 	rested   time.Duration // what it costs after a rest; 0: not known
 	rests    int           // since the last hasty one
 	patience int           // rests until the next hasty one; doubles each time
+	size     int           // records that the next transaction may take, if more than paceBatch
 }
 
 const (
 	paceRest  = 20 * time.Millisecond
 	paceBatch = 500 // more records than this waiting are worth a transaction at once
+
+	batchQuick = 250 * time.Millisecond // a full transaction that took less may have twice the records next time
+	batchSlow  = time.Second            // one that took more, half
 
 	minPatience, maxPatience = 4, 256 // so that a false alarm costs a tenth of a second, and a slow broker one in many
 )
@@ -57,5 +61,20 @@ func (p *pace) learn(rest, cost time.Duration) {
 		*known -= (*known - cost) / 2
 	default: // warily: one transaction that met a pause of the machine says nothing
 		*known += min(cost-*known, *known) / 4
+	}
+}
+
+// batch gives how many records the next transaction may take. A poll takes what there is, so it matters to a backlog
+// only: the larger a transaction, the more records share what each one costs, but the more is done again if it aborts,
+// and the longer its last record waits for its first.
+func (p *pace) batch(limit int) int { return min(max(p.size, paceBatch), limit) }
+
+// fit notes how many records a transaction had, and how long it took.
+func (p *pace) fit(records int, took time.Duration) {
+	switch full := max(p.size, paceBatch); {
+	case took > batchSlow:
+		p.size = full / 2
+	case took < batchQuick && records >= full:
+		p.size = 2 * full
 	}
 }

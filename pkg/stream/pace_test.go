@@ -1,8 +1,12 @@
 package stream
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // after feeds a pace with what transactions cost when hasty and when rested, n times each way it chooses.
@@ -80,4 +84,52 @@ func TestABacklogIsNotMadeToWait(t *testing.T) {
 	if rest := p.rest(5*time.Millisecond, 1); rest != 15*time.Millisecond {
 		t.Errorf("rests %v, want what is missing of %v", rest, paceRest)
 	}
+}
+
+func TestTransactionsGrowWithABacklogAndShrinkWhenTheyAreSlow(t *testing.T) {
+	t.Parallel()
+	const limit = 5000
+	p := &pace{}
+	for n := range 10 {
+		if got := p.batch(limit); n == 0 && got != paceBatch {
+			t.Errorf("begins with %d records", got)
+		}
+		p.fit(p.batch(limit), batchQuick/2)
+	}
+	if got := p.batch(limit); got != limit {
+		t.Errorf("%d records after ten full transactions that were quick, want %d", got, limit)
+	}
+	p.fit(limit, (batchQuick+batchSlow)/2)
+	p.fit(10, time.Millisecond) // not full: says nothing
+	if got := p.batch(limit); got != limit {
+		t.Errorf("%d records, want %d still", got, limit)
+	}
+	for range 10 {
+		p.fit(p.batch(limit), 2*batchSlow)
+	}
+	if got := p.batch(limit); got != paceBatch {
+		t.Errorf("%d records after ten slow transactions, want %d", got, paceBatch)
+	}
+	if got := p.batch(7); got != 7 {
+		t.Errorf("%d records where 7 are allowed", got)
+	}
+}
+
+func TestABacklogIsWorkedOffInLargeTransactions(t *testing.T) {
+	virtual(t, func(t *testing.T, w *world) {
+		for i := range 6000 {
+			w.feed(fmt.Sprintf("k%d", i%700), `"count"`)
+		}
+		var ended atomic.Int32
+		w.broker.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.broker.KeepControl()
+			ended.Add(1)
+			return nil, nil, false
+		})
+		w.start("0", nil)
+		w.check()
+		if ended.Load() > 10 {
+			t.Errorf("%d transactions for 6,000 records that waited", ended.Load())
+		}
+	})
 }

@@ -53,7 +53,7 @@ type change struct {
 }
 
 func (e *engine) begin() *staged {
-	return &staged{eng: e, shares: make(map[int32]*share, len(e.parts)), poisoned: map[place]int{}}
+	return &staged{eng: e, shares: make(map[int32]*share, len(e.parts)), records: make([]*kgo.Record, 0, e.emitted), poisoned: map[place]int{}}
 }
 
 // of gives the partition's share; nil if the partition is not ours.

@@ -38,13 +38,19 @@ const (
 
 // LinkHash is a record's hash: SHA-256 over prev, seq as 8 bytes big-endian, the key's length as 8 bytes, key, value.
 func LinkHash(prev []byte, seq uint64, key, value []byte) []byte {
+	return appendLinkHash(nil, prev, seq, key, value)
+}
+
+func appendLinkHash(to, prev []byte, seq uint64, key, value []byte) []byte {
+	var numbers [16]byte
+	binary.BigEndian.PutUint64(numbers[:8], seq)
+	binary.BigEndian.PutUint64(numbers[8:], uint64(len(key)))
 	h := sha256.New()
 	h.Write(prev)
-	h.Write(binary.BigEndian.AppendUint64(nil, seq))
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(key))))
+	h.Write(numbers[:])
 	h.Write(key)
 	h.Write(value)
-	return h.Sum(nil)
+	return h.Sum(to)
 }
 
 // chain stamps the record as the next link of its topic and partition; the head is part of the state.
@@ -59,8 +65,9 @@ func (sh *share) chain(rec *kgo.Record) error {
 		seq, prev = binary.BigEndian.Uint64(head), head[8:]
 	}
 	seq++
-	hash := LinkHash(prev, seq, rec.Key, rec.Value)
-	sh.put(key, append(binary.BigEndian.AppendUint64(nil, seq), hash...))
+	head := appendLinkHash(binary.BigEndian.AppendUint64(make([]byte, 0, 8+sha256.Size), seq), prev, seq, rec.Key, rec.Value)
+	hash := head[8:]
+	sh.put(key, head)
 	rec.Headers = append(rec.Headers,
 		kgo.RecordHeader{Key: HeaderSeq, Value: strconv.AppendUint(nil, seq, 10)},
 		kgo.RecordHeader{Key: HeaderPrev, Value: prev},
@@ -69,12 +76,25 @@ func (sh *share) chain(rec *kgo.Record) error {
 }
 
 // appendCloudEvent adds the CloudEvents 1.0 Kafka binding (binary mode) of a transition, and leaves room for the chain.
+// All values are in one piece of memory: records are many.
 func appendCloudEvent(headers []kgo.RecordHeader, service string, m *event.Meta) []kgo.RecordHeader {
-	h := func(k, v string) kgo.RecordHeader { return kgo.RecordHeader{Key: k, Value: []byte(v)} }
-	return append(append(make([]kgo.RecordHeader, 0, len(headers)+11), headers...),
-		h("ce_specversion", "1.0"), h("ce_id", string(m.EventID)), h("ce_source", "/joinery/"+service), h("ce_type", string(m.Kind)),
-		h("ce_subject", string(m.IdentityID)), h("ce_time", m.OccurredAt.UTC().Format(time.RFC3339Nano)),
-		h("jml-case-id", string(m.CaseID)), h("jml-causation-id", m.CausationID))
+	const source = "/joinery/"
+	size := len("1.0") + len(m.EventID) + len(source) + len(service) + len(m.Kind) + len(m.IdentityID) + len(time.RFC3339Nano) + len(m.CaseID) + len(m.CausationID)
+	values := make([]byte, 0, size)
+	out := append(make([]kgo.RecordHeader, 0, len(headers)+11), headers...)
+	add := func(key string, value []byte) { // what was appended to values
+		out = append(out, kgo.RecordHeader{Key: key, Value: value[len(values):len(value):len(value)]})
+		values = value
+	}
+	add("ce_specversion", append(values, "1.0"...))
+	add("ce_id", append(values, m.EventID...))
+	add("ce_source", append(append(values, source...), service...))
+	add("ce_type", append(values, m.Kind...))
+	add("ce_subject", append(values, m.IdentityID...))
+	add("ce_time", m.OccurredAt.UTC().AppendFormat(values, time.RFC3339Nano))
+	add("jml-case-id", append(values, m.CaseID...))
+	add("jml-causation-id", append(values, m.CausationID...))
+	return out
 }
 
 // deadLetter gives the nth dead letter of a cause. A tick may have several: of timers, of results.

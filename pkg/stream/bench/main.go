@@ -32,6 +32,7 @@ type settings struct {
 	brokers []string
 	parts   []string
 	rates   []int // records a second
+	streams bool  // Kafka Streams too
 	records int
 	rounds  int
 	latency time.Duration
@@ -68,6 +69,7 @@ func parse() (s settings, limit time.Duration, err error) {
 		"or host:port of one that runs; default all three, with -quick embedded,tuned")
 	parts := flag.String("only", "drain,latency,restore", "what to measure")
 	rates := flag.String("rates", "1000,5000", "records a second of the latency")
+	flag.BoolVar(&s.streams, "kstreams", true, "also Kafka Streams")
 	flag.IntVar(&s.records, "records", 0, "records to drain in each round; default 400000, with -quick 150000")
 	flag.IntVar(&s.rounds, "rounds", 0, "rounds of each rival; default 3, with -quick 1")
 	flag.DurationVar(&s.latency, "latency", 0, "how long to measure the latency in each round; default 5s, with -quick 2s")
@@ -118,11 +120,13 @@ func run(ctx context.Context, s settings) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	fmt.Println(machine())
 	fmt.Printf("%d partitions, %d keys, values of %d B, medians of %d\n", partitions, s.keys, s.value, s.rounds)
-	java, err := openJava(ctx, dir)
-	if err != nil {
-		fmt.Printf("without Kafka Streams: %v\n", err)
+	var java *java
+	if s.streams {
+		if java, err = openJava(ctx, dir); err != nil {
+			fmt.Printf("without Kafka Streams: %v\n", err)
+		}
+		defer java.close()
 	}
-	defer java.close()
 	var faults []error
 	for _, name := range s.brokers {
 		if ctx.Err() != nil {
@@ -141,10 +145,10 @@ func measure(ctx context.Context, s settings, name, dir string, java *java) (err
 	if err != nil {
 		return err
 	}
-	if name == "embedded" {
+	w.java = java
+	if name == "embedded" && s.streams {
 		fmt.Println("\nOn the embedded broker without Kafka Streams: its Java client is answered INVALID_TXN_STATE there, and gives up.")
-	} else {
-		w.java = java
+		w.java = nil
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	var faults []error

@@ -146,4 +146,8 @@ var mutants = []mutant{
 		"\t\treturn p.cached.at.offset\n", "\t\tparts[id] = &restored{state: map[string][]byte{}}\n\t\treturn start\n", "TestARestartReadsOnlyTheEndOfTheChangelog"},
 	{"topics of one replica are not warned of", "check.go",
 		"if cluster != embedded {", "if cluster == \"\" {", "TestTopicsOfOneReplicaAreWarnedOfOnARealCluster"},
+	{"a backlog is worked off in small transactions", "pace.go",
+		"\t\tp.size = 2 * full\n", "", "TestABacklogIsWorkedOffInLargeTransactions"},
+	{"transactions grow however slow they are", "pace.go",
+		"case took > batchSlow:", "case took < 0:", "TestTransactionsGrowWithABacklogAndShrinkWhenTheyAreSlow"},
 }
