@@ -23,21 +23,21 @@ func (w *world) drain(ctx context.Context) ([]*table, error) {
 		return nil, err
 	}
 	rivals := []*rival{bare(500), ours(500), bare(5000), ours(5000), ours(0)}
+	var unfound error
 	if w.java != nil {
-		best, err := w.bestDrain(ctx, in)
-		if err != nil {
-			return nil, err
+		var best *rival
+		if best, unfound = w.bestDrain(ctx, in); best != nil {
+			rivals = append(rivals, best)
 		}
-		rivals = append(rivals, best)
 	}
 	results := make(map[*rival]*drained, len(rivals))
-	err := w.inTurns(rivals, func(r *rival) error {
+	err := w.inTurns(ctx, rivals, func(r *rival) error {
 		if results[r] == nil {
 			results[r] = &drained{}
 		}
 		return w.drainOnce(ctx, r, in, results[r])
 	})
-	return []*table{drainTable(rivals, results)}, errors.Join(err, w.drop(in))
+	return []*table{drainTable(rivals, results)}, errors.Join(unfound, err, w.drop(in))
 }
 
 // drainTable has the rivals of which something is known, each beside the bare loop above it.
@@ -65,20 +65,19 @@ type drained struct {
 	costs  []float64 // microseconds of the processor a record
 }
 
-// bestDrain looks for the commit interval at which Kafka Streams drains fastest. The first run only warms it up.
-func (w *world) bestDrain(ctx context.Context, in string) (best *rival, err error) {
-	top := 0.0
-	for i, interval := range []string{"100", "100", "50", "200", "400"} {
-		r := w.java.streams("Kafka Streams, commit "+interval+" ms", append(forSpeed, "commit.interval.ms="+interval)...)
-		var d drained
-		if err := w.drainOnce(ctx, r, in, &d); err != nil {
-			return nil, err
-		}
-		if i > 0 && d.speeds[0] > top {
-			best, top = r, d.speeds[0]
-		}
-	}
-	return best, nil
+// bestDrain looks for the commit interval at which Kafka Streams drains fastest.
+func (w *world) bestDrain(ctx context.Context, in string) (*rival, error) {
+	return w.best(ctx, []string{"100", "50", "200", "400"},
+		func(interval string) *rival {
+			return w.java.streams("Kafka Streams, commit "+interval+" ms", append(forSpeed, "commit.interval.ms="+interval)...)
+		},
+		func(r *rival) (float64, error) {
+			var d drained
+			if err := w.drainOnce(ctx, r, in, &d); err != nil {
+				return 0, err
+			}
+			return -d.speeds[0], nil
+		})
 }
 
 // forSpeed is how Kafka Streams drains fastest here.

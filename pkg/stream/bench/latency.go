@@ -19,17 +19,18 @@ const settle = time.Second
 // endToEnd measures how long after a record was produced a reader of committed records sees what came of it.
 func (w *world) endToEnd(ctx context.Context) ([]*table, error) {
 	var tables []*table
+	var faults []error
 	for _, rate := range w.rates {
 		rivals := []*rival{bare(2000), ours(0)}
 		if w.java != nil {
 			best, err := w.bestLatency(ctx, rate)
-			if err != nil {
-				return tables, err
+			faults = append(faults, err)
+			if best != nil {
+				rivals = append(rivals, best)
 			}
-			rivals = append(rivals, best)
 		}
 		quantiles := map[*rival][][3]float64{}
-		err := w.inTurns(rivals, func(r *rival) error {
+		err := w.inTurns(ctx, rivals, func(r *rival) error {
 			q, err := w.latencies(ctx, r, rate, w.latency)
 			if err == nil {
 				quantiles[r] = append(quantiles[r], q)
@@ -37,11 +38,12 @@ func (w *world) endToEnd(ctx context.Context) ([]*table, error) {
 			return err
 		})
 		tables = append(tables, latencyTable(rate, rivals, quantiles))
-		if err != nil {
-			return tables, err
+		faults = append(faults, err)
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return tables, nil
+	return tables, errors.Join(faults...)
 }
 
 // latencyTable has the rivals of which something is known.
@@ -67,20 +69,16 @@ func latencyTable(rate int, rivals []*rival, quantiles map[*rival][][3]float64) 
 // forLatency is how Kafka Streams answers quickest here, beside the commit interval.
 var forLatency = []string{"producer.linger.ms=0", "statestore.cache.max.bytes=67108864"}
 
-// bestLatency looks for the commit interval at which Kafka Streams has the least p50. The first run only warms it up.
-func (w *world) bestLatency(ctx context.Context, rate int) (best *rival, err error) {
-	least := 0.0
-	for i, interval := range []string{"20", "5", "10", "20", "50", "100"} {
-		r := w.java.streams("Kafka Streams, commit "+interval+" ms", append(forLatency, "commit.interval.ms="+interval)...)
-		q, err := w.latencies(ctx, r, rate, w.latency/2)
-		if err != nil {
-			return nil, err
-		}
-		if i > 0 && (best == nil || q[0] < least) {
-			best, least = r, q[0]
-		}
-	}
-	return best, nil
+// bestLatency looks for the commit interval at which Kafka Streams has the least p50.
+func (w *world) bestLatency(ctx context.Context, rate int) (*rival, error) {
+	return w.best(ctx, []string{"20", "10", "50", "100"},
+		func(interval string) *rival {
+			return w.java.streams("Kafka Streams, commit "+interval+" ms", append(forLatency, "commit.interval.ms="+interval)...)
+		},
+		func(r *rival) (float64, error) {
+			q, err := w.latencies(ctx, r, rate, w.latency/2)
+			return q[0], err
+		})
 }
 
 // latencies runs a rival under load and gives p50, p99 and p99.9 of what records took, in milliseconds.

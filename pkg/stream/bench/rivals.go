@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -124,16 +125,47 @@ func (rawCodec) AppendEncode(dst []byte, _ string, v any) ([]byte, error) {
 func (rawCodec) Decode(b []byte, _ string, v any) error { *v.(*[]byte) = b; return nil }
 func (rawCodec) Class(error) string                     { return "" }
 
-// inTurns measures each rival once a round, until all rounds are done or one fails.
-func (w *world) inTurns(rivals []*rival, once func(*rival) error) error {
+// inTurns measures each rival once a round. One that fails has no further turn, and does not keep the others from theirs.
+func (w *world) inTurns(ctx context.Context, rivals []*rival, once func(*rival) error) error {
+	var faults []error
+	out := map[*rival]bool{}
 	for range w.rounds {
 		for _, r := range rivals {
-			if err := once(r); err != nil {
-				return err
+			if out[r] {
+				continue
+			}
+			err := once(r)
+			if ctx.Err() != nil {
+				return errors.Join(append(faults, context.Cause(ctx))...)
+			}
+			if err != nil {
+				faults, out[r] = append(faults, err), true
 			}
 		}
 	}
-	return nil
+	return errors.Join(faults...)
+}
+
+// best gives the one of several ways of Kafka Streams that is best by a figure, the less the better. The first only warms
+// it up; those that fail are passed over.
+func (w *world) best(ctx context.Context, ways []string, way func(interval string) *rival, figure func(*rival) (float64, error)) (best *rival, err error) {
+	least := 0.0
+	for i, interval := range append(ways[:1:1], ways...) {
+		r := way(interval)
+		got, fault := figure(r)
+		switch {
+		case ctx.Err() != nil:
+			return best, context.Cause(ctx)
+		case fault != nil:
+			err = errors.Join(err, fault)
+		case i > 0 && (best == nil || got < least):
+			best, least = r, got
+		}
+	}
+	if best != nil {
+		err = nil
+	}
+	return best, err
 }
 
 // start runs a rival on fresh topics until stop, which waits for its end and removes them.

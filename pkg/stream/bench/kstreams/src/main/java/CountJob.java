@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 
 import com.sun.management.OperatingSystemMXBean;
 
@@ -79,7 +80,7 @@ public final class CountJob {
             }
         });
         streams.start();
-        settled.await();
+        settled.await(30, TimeUnit.SECONDS);
         return streams.state().name();
     }
 
