@@ -59,7 +59,7 @@ func Check(f open.Factory, targets []*config.Target, complete Complete) error {
 // Settings gives what a connector needs to know of the target, with secrets read. A secret that cannot be read makes
 // the settings Invalid.
 func Settings(t *config.Target, complete Complete) (connector.Settings, error) {
-	s := connector.Settings{Name: t.Name.Value, Connector: t.Connector, Timeout: t.Limits.Timeout, Connection: map[string]string{}, SQL: statements(t.SQL)}
+	s := settings(t)
 	for _, key := range slices.Sorted(maps.Keys(t.Connection)) {
 		text, err := t.Connection.Resolve(key)
 		if err != nil {
@@ -70,15 +70,21 @@ func Settings(t *config.Target, complete Complete) (connector.Settings, error) {
 	if complete != nil {
 		s.Connection = complete(s.Name, s.Connection)
 	}
+	return s, nil
+}
+
+// settings are all but the connection.
+func settings(t *config.Target) connector.Settings {
+	s := connector.Settings{Name: t.Name.Value, Connector: t.Connector, Timeout: t.Limits.Timeout, Connection: map[string]string{},
+		Attributes: []string{}, SQL: statements(t.SQL)}
 	for _, kind := range t.Entitlements {
 		s.Entitlements = append(s.Entitlements, kind.Value)
 	}
-	s.Attributes = []string{}
 	for name := range t.Account.Attributes.All() {
 		s.Attributes = append(s.Attributes, name)
 	}
 	slices.Sort(s.Attributes)
-	return s, nil
+	return s
 }
 
 func statements(sql *config.SQL) *connector.Statements {

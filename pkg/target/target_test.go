@@ -105,9 +105,40 @@ func TestCheckNamesEveryFileThatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = target.Check(open.Factory{}, targets, nil)
-	for _, want := range []string{"a.yaml:3:", "connection.colour", "b.yaml:3:", `"ldap" is not known`} {
+	for _, want := range []string{"a.yaml:3:", "connection.colour", "b.yaml:3:", "it takes url, startTLS"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q: %v", want, err)
 		}
+	}
+}
+
+func TestFaultsOfAConnectionHaveTheirPlaceAndNeedNoSecret(t *testing.T) {
+	t.Parallel()
+	file := func(name, connector, connection string) string {
+		return "apiVersion: joinery/v1\nkind: Target\nmetadata: {name: " + name + "}\nspec:\n  connector: " + connector +
+			"\n  connection: {" + connection + "}\n  account: {name: person.username}\n"
+	}
+	targets, err := target.Load(folder(t, map[string]string{
+		"targets/a.yaml": file("a", "ldap", "url: 'ldaps://ldap.acme.example', bass: 'ou=people,dc=acme,dc=example'"),
+		"targets/b.yaml": file("b", "ad", "url: 'ldap://dc1.acme.example', base: 'dc=acme,dc=example'"),
+		"targets/c.yaml": file("c", "ldap", "url: 'ldaps://ldap.acme.example', user: 'cn=x', password: 'file:not/there', base: 'ou=people,dc=acme,dc=example'"),
+		"targets/d.yaml": file("d", "scim", "url: 'demo:chat'"),
+		"targets/e.yaml": file("e", "scim", "url: 'demo:chat', tokem: x"),
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := target.Faults(targets).Err().Error()
+	for _, want := range []string{
+		`a.yaml:6:56: unknown key "bass" in spec.connection; did you mean "base"?`,
+		"b.yaml:6:21: connection.url would send the password in the clear",
+		`e.yaml:6:41: unknown key "tokem" in spec.connection; did you mean "token"?`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the faults lack %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "c.yaml") || strings.Contains(got, "d.yaml") {
+		t.Errorf("what is right is found fault with:\n%s", got)
 	}
 }

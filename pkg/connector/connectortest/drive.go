@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -114,7 +115,11 @@ func verbs(ops []connector.Op) []connector.Verb {
 // random drives a few accounts to random wishes and compares the target with a map.
 func (k kit) random(t *testing.T) {
 	c := k.h.New(t)
+	began := time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
+		if k.h.RandomFor > 0 && time.Since(began) > k.h.RandomFor {
+			return
+		}
 		k.h.Reset(t)
 		model := map[string]connector.Object{}
 		for i := range rapid.IntRange(1, 5).Draw(rt, "steps") {
@@ -135,7 +140,7 @@ func (k kit) random(t *testing.T) {
 }
 
 func (k kit) drawDesired(rt *rapid.T) connector.Desired {
-	name := rapid.SampledFrom(accounts()[:4]).Draw(rt, "account")
+	name := rapid.SampledFrom(k.h.Accounts[:4]).Draw(rt, "account")
 	want := connector.Desired{
 		Account: name, ExternalID: "id of " + name, ManagedKinds: []string{k.h.Kind}, Attributes: map[string]string{},
 		State: rapid.SampledFrom([]connector.State{connector.Active, connector.Disabled, connector.Absent}).Draw(rt, "state"),

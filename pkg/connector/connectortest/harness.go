@@ -21,7 +21,12 @@ type Harness struct {
 	Attributes [2]string
 	// Kind is the entitlement kind under test; the connector is opened to manage it.
 	Kind string
-	// HTTP is set for targets reached over HTTP.
+	// Accounts are names that tear a query put together by hand; nil: those of the kit. Give others where the target
+	// forbids some of the kit's.
+	Accounts []string
+	// RandomFor bounds the time of random sequences on a slow target; 0: all are tried.
+	RandomFor time.Duration
+	// HTTP is set for targets reached over a network of the kit's choosing.
 	HTTP *HTTP
 }
 
@@ -31,6 +36,17 @@ type HTTP struct {
 	Secret string // what must not show up in any error
 	// Open opens the connector with another URL and time-out.
 	Open func(t *testing.T, url string, timeout time.Duration) connector.Connector
+	// Proxy stands before targets that do not speak HTTP, whose answers have no statuses; nil: NewProxy.
+	Proxy func(t *testing.T, url string) Faulty
+}
+
+// Faulty stands between a connector and its target and spoils calls; see Proxy for what each method does.
+type Faulty interface {
+	URL() string
+	Close()
+	Writes() int
+	Next(HTTPFault)
+	Clear()
 }
 
 // Names are the names of entitlements that the kit grants.
@@ -48,6 +64,9 @@ func accounts() []string {
 
 // Run runs the whole kit.
 func Run(t *testing.T, h Harness) {
+	if h.Accounts == nil {
+		h.Accounts = accounts()
+	}
 	k := kit{h}
 	for _, part := range []struct {
 		name string

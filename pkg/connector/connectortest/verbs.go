@@ -139,10 +139,10 @@ func (k kit) missing(t *testing.T) {
 
 func (k kit) escaping(t *testing.T) {
 	c := k.h.New(t)
-	for _, name := range accounts() {
+	for _, name := range k.h.Accounts {
 		k.mustCreate(t, c, name)
 	}
-	for _, name := range accounts() {
+	for _, name := range k.h.Accounts {
 		if got := k.get(t, c, connector.Ref{Account: name}); got.Account != name {
 			t.Errorf("asked for %q, got %q", name, got.Account)
 		}
@@ -151,7 +151,7 @@ func (k kit) escaping(t *testing.T) {
 		}
 		k.mustApply(t, c, connector.Op{Key: "k", Verb: connector.Disable, Ref: connector.Ref{Account: name}}, true)
 	}
-	if got, want := len(k.h.Inspect(t)), len(accounts()); got != want {
+	if got, want := len(k.h.Inspect(t)), len(k.h.Accounts); got != want {
 		t.Errorf("the target has %d accounts, want %d", got, want)
 	}
 }

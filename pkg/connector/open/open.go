@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/ldap"
 	"joinery.internal/pkg/connector/memory"
 	"joinery.internal/pkg/connector/scim"
 	"joinery.internal/pkg/connector/sqldb"
@@ -19,7 +20,24 @@ type Factory struct {
 }
 
 // Names are the connectors a target file can name.
-func Names() []string { return []string{"memory", "scim", "sql"} }
+func Names() []string { return []string{"ad", "ldap", "memory", "scim", "sql"} }
+
+// Keys are the connection keys that a connector knows; ok is false where there is no such connector.
+func Keys(name string) (keys []string, ok bool) {
+	switch name {
+	case "ad":
+		return ldap.KeysAD(), true
+	case "ldap":
+		return ldap.Keys(), true
+	case "memory":
+		return nil, true
+	case "scim":
+		return scim.Keys(), true
+	case "sql":
+		return sqldb.Keys(), true
+	}
+	return nil, false
+}
 
 // Open checks the settings and returns the connector; it makes no call, so that a target that is down can be opened.
 // The caller ends with connector.Close.
@@ -42,6 +60,10 @@ func (f Factory) Open(s connector.Settings) (connector.Connector, error) {
 			return nil, connector.Errorf(connector.Unsupported, op, "connector memory is for benchmarks and tests; this process has no memory targets")
 		}
 		return f.Memory.Target(s.Name), nil
+	case "ad":
+		return ldap.OpenAD(s)
+	case "ldap":
+		return ldap.Open(s)
 	case "scim":
 		return scim.Open(s)
 	case "sql":

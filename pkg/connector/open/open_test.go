@@ -21,6 +21,8 @@ func TestEveryNamedConnectorOpensWithoutACall(t *testing.T) {
 	}}
 	settings := map[string]connector.Settings{
 		"memory": {},
+		"ldap":   {Connection: map[string]string{"url": "ldaps://ldap.acme.example", "base": "ou=people,dc=acme,dc=example"}},
+		"ad":     {Connection: map[string]string{"url": "ldaps://dc1.acme.example", "base": "ou=people,dc=acme,dc=example"}},
 		"scim":   {Connection: map[string]string{"url": "https://chat.example/scim/v2", "token": "t"}, Entitlements: []string{"group"}},
 		"sql":    {Connection: map[string]string{"url": "postgres://erp.example/erp"}, SQL: &statements},
 	}
@@ -46,7 +48,7 @@ func TestWrongSettingsAreRefusedWithWhatToDo(t *testing.T) {
 		settings connector.Settings
 		say      string
 	}{
-		{connector.Settings{Connector: "smoke-signals"}, "it is one of memory, scim, sql"},
+		{connector.Settings{Connector: "smoke-signals"}, "it is one of ad, ldap, memory, scim, sql"},
 		{connector.Settings{Connector: "memory"}, "this process has no memory targets"},
 		{connector.Settings{Connector: "memory", Connection: map[string]string{"url": "x"}}, "it takes none"},
 		{connector.Settings{Connector: "scim"}, "connection.url must be the http or https address"},
@@ -56,6 +58,7 @@ func TestWrongSettingsAreRefusedWithWhatToDo(t *testing.T) {
 		{connector.Settings{Connector: "scim", Connection: map[string]string{"url": "https://chat.example"}, Attributes: []string{"emails"}}, "write emails.work"},
 		{connector.Settings{Connector: "scim", SQL: &connector.Statements{}}, "the sql section is for connector sql"},
 		{connector.Settings{Connector: "sql", Connection: map[string]string{"url": "postgres://erp.example/erp"}}, "has no sql section"},
+		{connector.Settings{Connector: "ad", Connection: map[string]string{"url": "ldap://127.0.0.1", "base": "dc=acme,dc=example"}}, "passwords over TLS only"},
 		{connector.Settings{Connector: "scim", Entitlements: []string{"account"}}, `"account" is no kind`},
 	} {
 		_, err := open.Factory{}.Open(row.settings)

@@ -33,10 +33,15 @@ type Client struct {
 	groups   groupIndex
 }
 
+// Keys are the connection keys.
+func Keys() []string {
+	return []string{"url", "token", "username", "password", "createGroups", "externalId"}
+}
+
 // Open checks the settings; it makes no call, so that a target that is down can be opened.
 func Open(s connector.Settings) (*Client, error) {
 	op := "open target " + s.Name
-	if err := s.CheckKeys("url", "token", "username", "password", "createGroups", "externalId"); err != nil {
+	if err := s.CheckKeys(Keys()...); err != nil {
 		return nil, err
 	}
 	base, err := url.Parse(s.Connection["url"])

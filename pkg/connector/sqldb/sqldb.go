@@ -28,10 +28,13 @@ type DB struct {
 	dialect dialect
 }
 
+// Keys are the connection keys.
+func Keys() []string { return []string{"url", "user", "password"} }
+
 // Open checks the settings and the statements; it does not connect, so that a target that is down can be opened.
 func Open(s connector.Settings) (*DB, error) {
 	op := "open target " + s.Name
-	if err := s.CheckKeys("url", "user", "password"); err != nil {
+	if err := s.CheckKeys(Keys()...); err != nil {
 		return nil, err
 	}
 	db, d, err := dataSource(s.Connection)

@@ -11,6 +11,7 @@ import (
 
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/policy"
+	"joinery.internal/pkg/target"
 )
 
 var (
@@ -115,6 +116,9 @@ func (t *tool) checkFiles(name, short, example string) *cobra.Command {
 func (t *tool) compile(dir string) error {
 	cfg, loadErr := config.LoadDir(dir)
 	_, err := policy.Check(cfg, loadErr)
+	if err == nil {
+		err = target.Faults(cfg.Targets).Err()
+	}
 	faults, wrong := errors.AsType[config.Faults](err)
 	if err != nil && !wrong {
 		return err
