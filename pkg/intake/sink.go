@@ -132,6 +132,28 @@ func (e encoder) rejects(rejects []event.Reject) ([]*kgo.Record, error) {
 	return out, nil
 }
 
+// batch encodes records and rejects, in this order.
+func (e encoder) batch(b Batch) ([]*kgo.Record, error) {
+	records, err := e.records(b.Records)
+	if err != nil {
+		return nil, err
+	}
+	rejects, err := e.rejects(b.Rejects)
+	return append(records, rejects...), err
+}
+
+// exists reports a topic that is not there.
+func exists(ctx context.Context, client *kgo.Client, topic string) error {
+	topics, err := kadm.NewClient(client).ListTopics(ctx, topic)
+	switch {
+	case err != nil:
+		return fmt.Errorf("list topics: %w", err)
+	case !topics.Has(topic) || len(topics[topic].Partitions) == 0:
+		return fmt.Errorf("there is no topic %s; nothing is read until there is", topic)
+	}
+	return nil
+}
+
 // maxKey is how much of a rejected record's key is kept, in bytes.
 const maxKey = 4096
 

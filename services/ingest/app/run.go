@@ -37,12 +37,17 @@ func Run(ctx context.Context, env service.Env) error {
 	if len(sources) == 0 && env.Log != nil {
 		env.Log.Warn("no sources: every record will be a dead letter; write sources/*.yaml and start again", "folder", env.ConfigDir)
 	}
+	heard := meters(cfg, env)
+	pulled, err := adapters(cfg, env, heard)
+	if err != nil {
+		return err
+	}
 	dir, err := directory.Open(ctx, env.Stream())
 	if err != nil {
 		return fmt.Errorf("look people up: %w", err)
 	}
 	defer dir.Close()
-	topologies := []stream.Topology{Intake(sources, dir), Ingest()}
+	topologies := []stream.Topology{hearing(Intake(sources, dir), heard), Ingest()}
 	var waiting atomic.Int32
 	waiting.Store(int32(len(topologies)))
 	group, ctx := errgroup.WithContext(ctx)
@@ -55,6 +60,9 @@ func Run(ctx context.Context, env service.Env) error {
 			}
 		}
 		group.Go(func() error { return stream.Run(ctx, t, o) })
+	}
+	for _, a := range pulled {
+		group.Go(func() error { return a.source.Keep(ctx, a.run) })
 	}
 	group.Go(func() error {
 		select {
