@@ -8,6 +8,7 @@ const (
 	UrgentRecords     Topic = "jml.source.urgent.v1" // source records that overtake a backlog of the others
 	IntakeCommands    Topic = "jml.intake.command.v1"
 	SourceRejects     Topic = "jml.source.reject.v1"
+	SourceState       Topic = "jml.source.state.v1" // what adapters remember of their sources; bytes of their own
 	IdentityFacts     Topic = "jml.identity.fact.v1"
 	UrgentFacts       Topic = "jml.identity.urgent.v1" // facts that overtake a backlog of the others
 	IdentityEvents    Topic = "jml.identity.event.v1"

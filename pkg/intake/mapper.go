@@ -38,6 +38,18 @@ type Origin struct {
 	Kind     event.RecordKind // empty: upsert
 }
 
+// Complete fills what a record lacks.
+func (o Origin) Complete(r event.SourceRecord) event.SourceRecord {
+	r.ID, r.Kind = cmp.Or(r.ID, o.ID), cmp.Or(r.Kind, o.Kind, event.Upsert)
+	if r.Sequence == nil {
+		r.Sequence = o.Sequence
+	}
+	if r.RecordedAt.IsZero() {
+		r.RecordedAt = o.At.UTC().Truncate(time.Millisecond)
+	}
+	return r
+}
+
 // SequenceOf is a sequence for records of a source that numbers none: by time, and within one millisecond by number (a
 // line, an offset). It goes on growing when the numbers begin anew, as they do when a topic is created again.
 func SequenceOf(at time.Time, number int64) *int64 {
@@ -52,14 +64,8 @@ func (m *Mapper) Map(record map[string]any, o Origin) (event.SourceRecord, error
 	if err != nil {
 		return event.SourceRecord{}, &Fault{Class: Invalid, Err: err}
 	}
-	out := event.SourceRecord{ID: cmp.Or(r.ID, o.ID), Source: m.source, SourceKey: r.SourceKey, Sequence: r.Sequence, RecordedAt: r.RecordedAt,
-		EffectiveAt: r.EffectiveAt, Kind: cmp.Or(event.RecordKind(r.Kind), o.Kind, event.Upsert), Reason: r.Reason, Person: r.Person, RelatedKey: r.RelatedKey}
-	if out.Sequence == nil {
-		out.Sequence = o.Sequence
-	}
-	if out.RecordedAt.IsZero() {
-		out.RecordedAt = o.At.UTC().Truncate(time.Millisecond)
-	}
+	out := o.Complete(event.SourceRecord{ID: r.ID, Source: m.source, SourceKey: r.SourceKey, Sequence: r.Sequence, RecordedAt: r.RecordedAt,
+		EffectiveAt: r.EffectiveAt, Kind: event.RecordKind(r.Kind), Reason: r.Reason, Person: r.Person, RelatedKey: r.RelatedKey})
 	if n := size(out); n > maxMapped {
 		return event.SourceRecord{}, Faultf(Invalid, "the map makes a record of %d bytes, more than %d", n, maxMapped)
 	}

@@ -40,6 +40,16 @@ type Record struct {
 // ErrRecord is returned for a record that a mapping cannot take.
 var ErrRecord = errors.New("the record does not fit the mapping")
 
+// FieldError is why one field of a map fails for a record.
+type FieldError struct {
+	Field string
+	Expr  config.Expr // of the map
+	Err   error
+}
+
+func (e *FieldError) Error() string { return fmt.Sprintf("field %s, at %s: %v", e.Field, e.Expr.Pos(), e.Err) }
+func (e *FieldError) Unwrap() error { return e.Err }
+
 // MapRecord makes a canonical record of a foreign one by the source's map. Every field that fails is in the error,
 // with the place of its expression.
 func (b *Bundle) MapRecord(source string, record map[string]any) (Record, error) {
@@ -56,7 +66,7 @@ func (b *Bundle) MapRecord(source string, record map[string]any) (Record, error)
 				err = set(f.name, value)
 			}
 			if err != nil {
-				errs = append(errs, fmt.Errorf("field %s, at %s: %w", f.name, f.program.source.Pos(), err))
+				errs = append(errs, &FieldError{f.name, f.program.source, err})
 			}
 		}
 	}
