@@ -58,7 +58,9 @@ func (r registry) SchemaByID(_ context.Context, id int) (string, error) {
 	return "", fmt.Errorf("schema %d: %w", id, wire.ErrUnknownSchema)
 }
 
-func (registry) SchemaID(context.Context, string, string) (int, error) { return 0, wire.ErrUnknownSchema }
+func (registry) SchemaID(context.Context, string, string) (int, error) {
+	return 0, wire.ErrUnknownSchema
+}
 
 const avroWorker = `{"type": "record", "name": "Worker", "namespace": "acme", "fields": [
 	{"name": "name", "type": ["null", "string"]}, {"name": "id", "type": "long"}, {"name": "since", "type": {"type": "int", "logicalType": "date"}}]}`

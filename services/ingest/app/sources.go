@@ -9,6 +9,7 @@ import (
 
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/intake"
+	"joinery.internal/pkg/intake/csv"
 	"joinery.internal/pkg/intake/kafka"
 	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/service"
@@ -76,6 +77,10 @@ func reads(c *config.Source, env service.Env) func(context.Context, intake.Sourc
 	case in.Kafka != nil:
 		return func(ctx context.Context, s intake.Source) error {
 			return kafka.Run(ctx, s, *in.Kafka, wire.New(env.Registry))
+		}
+	case in.CSV != nil:
+		return func(ctx context.Context, s intake.Source) error {
+			return csv.Run(ctx, s, *in.CSV, csv.ColumnsOf(c.Map))
 		}
 	}
 	return nil
