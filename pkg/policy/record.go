@@ -47,7 +47,9 @@ type FieldError struct {
 	Err   error
 }
 
-func (e *FieldError) Error() string { return fmt.Sprintf("field %s, at %s: %v", e.Field, e.Expr.Pos(), e.Err) }
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("field %s, at %s: %v", e.Field, e.Expr.Pos(), e.Err)
+}
 func (e *FieldError) Unwrap() error { return e.Err }
 
 // MapRecord makes a canonical record of a foreign one by the source's map. Every field that fails is in the error,
