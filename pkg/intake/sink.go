@@ -106,9 +106,12 @@ func newEncoder(ctx context.Context, client *kgo.Client, codec stream.Codec) (en
 func (e encoder) records(records []event.SourceRecord) ([]*kgo.Record, error) {
 	out := make([]*kgo.Record, len(records))
 	for i := range records {
-		r := &records[i]
+		r, topic := &records[i], event.SourceRecords
+		if r.Kind == event.Emergency {
+			topic = event.UrgentRecords
+		}
 		var err error
-		if out[i], err = e.record(event.SourceRecords, r.Source+"/"+r.SourceKey, r); err != nil {
+		if out[i], err = e.record(topic, r.Source+"/"+r.SourceKey, r); err != nil {
 			return nil, err
 		}
 	}

@@ -50,6 +50,19 @@ func TestPutReturnsWhenKafkaHasAllOfThemInOrder(t *testing.T) {
 	}
 }
 
+func TestAnEmergencyTakesTheFastLane(t *testing.T) {
+	t.Parallel()
+	w := intaketest.New(t)
+	hot := worker(2)
+	hot.Kind = event.Emergency
+	if err := open(t, w).Put(t.Context(), []event.SourceRecord{worker(1), hot}); err != nil {
+		t.Fatal(err)
+	}
+	if urgent, rest := w.Urgent(1), w.Records(1); len(urgent) != 1 || urgent[0].ID != hot.ID || len(rest) != 1 {
+		t.Errorf("urgent %+v, others %+v", urgent, rest)
+	}
+}
+
 func TestPutFailsWhileKafkaDoesNotTakeThem(t *testing.T) {
 	t.Parallel()
 	w := intaketest.New(t)

@@ -67,6 +67,12 @@ func (w *World) Records(n int) []event.SourceRecord {
 	return read[event.SourceRecord](w, event.SourceRecords, n)
 }
 
+// Urgent returns what stands in jml.source.urgent.v1 once there are at least n.
+func (w *World) Urgent(n int) []event.SourceRecord {
+	w.t.Helper()
+	return read[event.SourceRecord](w, event.UrgentRecords, n)
+}
+
 // Rejects returns what stands in jml.source.reject.v1 once there are at least n.
 func (w *World) Rejects(n int) []event.Reject {
 	w.t.Helper()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"joinery.internal/pkg/config"
+	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/intake"
 	"joinery.internal/pkg/intake/csv"
 	"joinery.internal/pkg/intake/kafka"
@@ -35,6 +36,9 @@ func meters(cfg *config.Config, env service.Env) map[string]*intake.Meter {
 // hearing notes, whatever way a record came, that its source is not silent.
 func hearing(t stream.Topology, heard map[string]*intake.Meter) stream.Topology {
 	for i, in := range t.Inputs {
+		if in.Topic != event.SourceRecords && in.Topic != event.UrgentRecords {
+			continue
+		}
 		t.Inputs[i].Handle = func(tx *stream.Tx, r stream.Record) error {
 			source, _, _ := strings.Cut(r.Key, "/")
 			if m, ok := heard[source]; ok {
