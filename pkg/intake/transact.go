@@ -38,7 +38,7 @@ func (s Source) OpenTransacts(ctx context.Context, topic string) (*Transacts, er
 		kgo.TransactionalID(s.transactionalID()+"-"+instance), kgo.TransactionTimeout(sessionTimeout/2),
 		kgo.ConsumerGroup("source-"+s.Name()), kgo.InstanceID(instance), kgo.SessionTimeout(sessionTimeout), kgo.Balancers(kgo.RangeBalancer()),
 		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.FetchMaxWait(fetchWait), kgo.MetadataMaxAge(metadataAge), kgo.RequireStableFetchOffsets(), kgo.BlockRebalanceOnPoll())...)
+		kgo.FetchMaxWait(fetchWait), kgo.MetadataMaxAge(metadataAge), kgo.BlockRebalanceOnPoll())...)
 	if err != nil {
 		return nil, fmt.Errorf("consume %s: %w", topic, err)
 	}

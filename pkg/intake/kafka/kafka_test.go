@@ -218,7 +218,12 @@ func run(t testing.TB, w *intaketest.World, name string, c config.KafkaIntake) (
 	go func() {
 		done <- s.Keep(ctx, func(ctx context.Context) error { return kafka.Run(ctx, s, c, wire.New(schemas)) })
 	}()
-	return func() { cancel(); <-done }
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func topic(t testing.TB, w *intaketest.World, name string) {
