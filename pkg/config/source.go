@@ -138,8 +138,12 @@ type SSFIntake struct {
 
 // LDAPIntake follows a directory.
 type LDAPIntake struct {
-	URL  string `key:"url" is:"required"`
-	Base string `key:"base" is:"required"`
+	URL      string `key:"url" is:"required"`
+	Base     string `key:"base" is:"required"`
+	BindDN   string `key:"bindDN" doc:"who asks; absent: anonymous"`
+	Password Secret `key:"password"`
+	Filter   string `key:"filter" doc:"whom to follow; absent: (objectClass=person), of a domain controller users but computers"`
+	CA       string `key:"ca" doc:"PEM file of the authority that signed the server's certificate; absent: the machine's"`
 }
 
 // Mapping makes a canonical record of a foreign one: an expression per field of jml.source.record.v1.

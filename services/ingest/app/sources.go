@@ -12,6 +12,7 @@ import (
 	"joinery.internal/pkg/intake"
 	"joinery.internal/pkg/intake/csv"
 	"joinery.internal/pkg/intake/kafka"
+	"joinery.internal/pkg/intake/ldap"
 	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/service"
 	"joinery.internal/pkg/stream"
@@ -86,6 +87,8 @@ func reads(c *config.Source, env service.Env) func(context.Context, intake.Sourc
 		return func(ctx context.Context, s intake.Source) error {
 			return csv.Run(ctx, s, *in.CSV, csv.ColumnsOf(c.Map))
 		}
+	case in.LDAP != nil:
+		return func(ctx context.Context, s intake.Source) error { return ldap.Run(ctx, s, *in.LDAP) }
 	}
 	return nil
 }
