@@ -9,7 +9,7 @@ echo "## The runtime, beside the bare loop"
 (cd pkg && go run ./stream/bench) || failed=1 # what it could not measure it has said
 echo
 echo "## The parts (go test -bench)"
-(cd pkg && go test -run '^$' -bench . -benchtime 1s ./wire ./policy ./evidence ./stream | grep -E '^(Benchmark|pkg:)')
+(cd pkg && go test -run '^$' -bench . -benchtime 1s ./wire ./policy ./evidence ./stream ./intake/kafka | grep -E '^(Benchmark|pkg:)')
 (cd services && go test -run '^$' -bench . -benchtime 1s ./ingest/internal/lifecycle ./policy-resolver/internal/access ./reconciler/app | grep -E '^(Benchmark|pkg:)')
 echo
 echo "## Five years of 100,000 workers through ingest; an emergency behind a backlog"
