@@ -158,7 +158,7 @@ func TestEvidenceIsReadAsPeopleAskForIt(t *testing.T) {
 		if use := must(a.Targets(ctx, start))(t)["chat"]; use.Accounts != 1 || !use.LastApplied.Equal(start.Add(time.Second)) || !use.LastSwept.Equal(start) {
 			t.Errorf("chat: %+v", use)
 		}
-		if c := must(a.Counts(ctx))(t); c.Rows != 7 || c.ExceptionsOpen != 1 || c.DeadLetters != 1 || c.CasesOpen != 0 || c.LastStoredAt.IsZero() {
+		if c := must(a.Counts(ctx))(t); c.Rows != 7 || c.ExceptionsOpen != 1 || c.DeadLetters != 1 || c.CasesOpen != 0 || c.LastStoredAt.IsZero() || c.Heard["hr"].IsZero() {
 			t.Errorf("counts: %+v", c)
 		}
 		if k := must(a.KPI(ctx, start.Add(-time.Hour)))(t); k.Overall.Closed != 1 || k.Overall.Succeeded != 1 {

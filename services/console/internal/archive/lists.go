@@ -64,8 +64,29 @@ func (a *Archive) Counts(ctx context.Context) (desk.Counts, error) {
 	if err != nil {
 		return desk.Counts{}, err
 	}
-	return desk.Counts{Rows: int64(row.Rows), CasesOpen: int64(row.CasesOpen), ExceptionsOpen: int64(row.Exceptions), DeadLetters: int64(row.DeadLetters),
+	heard, err := a.heard(ctx)
+	if err != nil {
+		return desk.Counts{}, err
+	}
+	return desk.Counts{Heard: heard, Rows: int64(row.Rows), CasesOpen: int64(row.CasesOpen), ExceptionsOpen: int64(row.Exceptions), DeadLetters: int64(row.DeadLetters),
 		Held: int64(row.Held), LastOccurredAt: moment(row.Occurred), LastStoredAt: moment(row.Stored)}, nil
+}
+
+// heard is when each source's last record became an event: every record does, be it that nothing changed.
+func (a *Archive) heard(ctx context.Context) (map[string]time.Time, error) {
+	var rows []struct {
+		Source string    `ch:"source"`
+		Last   time.Time `ch:"last"`
+	}
+	if err := a.conn.Select(ctx, &rows, `SELECT source, max(known_at) AS last FROM joinery.evidence_log
+		WHERE src_topic = 'jml.identity.event.v1' AND source != '' GROUP BY source`); err != nil {
+		return nil, err
+	}
+	out := map[string]time.Time{}
+	for _, r := range rows {
+		out[r.Source] = r.Last.UTC()
+	}
+	return out, nil
 }
 
 // Cases implements desk.Archive.

@@ -331,6 +331,23 @@ func TestStatusNamesWhatDoesNotAnswerAndShowsTheRest(t *testing.T) {
 	}
 }
 
+func TestStatusNamesTheSourcesThatAreSilent(t *testing.T) {
+	t.Parallel()
+	w := desktest.New(t)
+	file := config.File{Name: "sources/all.yaml", Data: []byte("apiVersion: joinery/v1\nkind: Source\nmetadata: {name: hr}\n" +
+		"spec: {authority: employment, intake: {records: {}}, expectEvery: 24h}\n---\n" +
+		"apiVersion: joinery/v1\nkind: Source\nmetadata: {name: soc}\nspec: {authority: signal, intake: {records: {}}}\n")}
+	w.Policy.Bundle(event.PolicyBundle{Hash: "later", Files: map[string]string{file.Name: string(file.Data)}})
+	w.Policy.Activation(0, event.PolicyActivation{Hash: "later", At: desktest.Start})
+	for heard, want := range map[time.Duration]bool{time.Hour: false, 25 * time.Hour: true} {
+		w.Archive.Heard = map[string]time.Time{"hr": w.Desk.ReadClock().Now.Add(-heard)}
+		s := w.Desk.Status(t.Context())
+		if len(s.Sources) != 2 || s.Sources[0].Silent != want || s.Sources[1].Silent || slices.Contains(s.Silent, "hr") != want {
+			t.Errorf("heard %s ago: %+v", heard, s)
+		}
+	}
+}
+
 func TestAccessAtOneTimeIsAsKnownNow(t *testing.T) {
 	t.Parallel()
 	w := desktest.New(t)

@@ -17,6 +17,7 @@ import (
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/evidence"
 	"joinery.internal/services/console/internal/inbox"
+	"joinery.internal/services/console/internal/published"
 )
 
 // maxLine bounds one record of a file to produce, in bytes.
@@ -108,21 +109,23 @@ func (d *Desk) SQL(ctx context.Context, query string) (Table, error) {
 
 // Status looks at everything at once. What does not answer is named and does not hide the rest.
 func (d *Desk) Status(ctx context.Context) Status {
-	s := Status{State: "ok", Now: d.now(), People: len(d.Directory.All()), Endpoints: d.Endpoints, Lag: []Lag{}, Faults: []string{}}
+	s := Status{State: "ok", Now: d.now(), People: len(d.Directory.All()), Endpoints: d.Endpoints, Lag: []Lag{}, Sources: []SourceStatus{}, Silent: []string{}, Faults: []string{}}
 	note := func(what string, err error) {
 		s.State = "degraded"
 		s.Faults = append(s.Faults, what+": "+err.Error())
 	}
+	var inForce published.Bundle
 	if b, ok, err := d.Policies.Current(); err != nil {
 		note("policy", err)
 	} else if ok {
-		s.Policy = b.Hash
+		s.Policy, inForce = b.Hash, b
 	}
 	s.ApprovalsOpen = len(d.Inbox.List(func(a inbox.Approval) bool { return a.Status == inbox.Open }))
 	if counts, err := d.Archive.Counts(ctx); err != nil {
 		note("evidence", err)
 	} else {
 		s.Evidence = &counts
+		s.listen(inForce, counts.Heard)
 	}
 	if lag, err := d.Journal.Lag(ctx); err != nil {
 		note("kafka", err)
@@ -131,6 +134,24 @@ func (d *Desk) Status(ctx context.Context) Status {
 		slices.SortFunc(s.Lag, func(a, b Lag) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	return s
+}
+
+// listen says which sources are silent. One that was never heard is so since the policy that has it is in force.
+func (s *Status) listen(b published.Bundle, heard map[string]time.Time) {
+	if b.Config == nil {
+		return
+	}
+	for _, c := range b.Config.Sources {
+		out := SourceStatus{ID: c.Name.Value, Intake: c.Intake.Kind(), LastHeardAt: heard[c.Name.Value]}
+		since := out.LastHeardAt
+		if since.IsZero() {
+			since = b.ActivatedAt
+		}
+		if out.Silent = c.ExpectEvery > 0 && s.Now.Sub(since) > c.ExpectEvery; out.Silent {
+			s.Silent = append(s.Silent, out.ID)
+		}
+		s.Sources = append(s.Sources, out)
+	}
 }
 
 // now is the pipeline's time as precisely as anything else of it.

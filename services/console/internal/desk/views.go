@@ -206,6 +206,16 @@ type Counts struct {
 	Held           int64     `json:"held"`
 	LastOccurredAt time.Time `json:"last_occurred_at,omitzero"`
 	LastStoredAt   time.Time `json:"last_stored_at,omitzero"`
+
+	Heard map[string]time.Time `json:"-"` // when each source's last record was taken
+}
+
+// SourceStatus is a source at a glance.
+type SourceStatus struct {
+	ID          string    `json:"id"`
+	Intake      string    `json:"intake" doc:"records, kafka, csv, webhook, scim, ssf or ldap"`
+	LastHeardAt time.Time `json:"last_heard_at,omitzero" doc:"when its last record was taken"`
+	Silent      bool      `json:"silent" doc:"for longer than its expectEvery"`
 }
 
 // Lag is how far a consumer group is behind.
@@ -225,6 +235,8 @@ type Status struct {
 	ApprovalsOpen int               `json:"approvals_open"`
 	Evidence      *Counts           `json:"evidence"`
 	Lag           []Lag             `json:"lag"`
+	Sources       []SourceStatus    `json:"sources"`
+	Silent        []string          `json:"silent" doc:"sources not heard for longer than their expectEvery"`
 	Endpoints     map[string]string `json:"endpoints"`
 	Faults        []string          `json:"faults"`
 }
