@@ -287,3 +287,45 @@ func TestATopicThatComesLaterIsReadFromItsStart(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestFiveThousandPoisonRecordsInAStreamAreRejectedWithClassAndPlaceAndAllOthersComeThrough(t *testing.T) {
+	t.Parallel()
+	w := intaketest.New(t)
+	topic(t, w, "acme.workers")
+	poison := []struct{ value, class string }{
+		{``, "decode"}, {`{"id": `, "decode"}, {`[]`, "decode"}, {`{"id": 7} {}`, "decode"}, {"{\"id\": \"\xe9\"}", "decode"}, {"\xff\xfe{", "decode"}, {"\x00\x00\x00\x00\x01", "decode"},
+		{`{"id":` + strings.Repeat("[", 200), "decode"}, {`{"name": "Ann"}`, "invalid"}, {`{"id": 7, "since": "soon"}`, "invalid"}, {`{"id": {"a": 1}}`, "invalid"}, {`{"id": 7, "name": ["Ann"]}`, "invalid"},
+	}
+	const total, bad = 15_000, 5_000
+	out := make([]*kgo.Record, total)
+	for n := range out {
+		out[n] = &kgo.Record{Topic: "acme.workers", Partition: int32(n % 3), Key: fmt.Append(nil, n), Value: fmt.Appendf(nil, `{"id": %d, "since": 20600}`, n)}
+		if n%3 == 1 {
+			out[n].Value = []byte(poison[n/3%len(poison)].value)
+		}
+	}
+	if err := w.Client.ProduceSync(t.Context(), out...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{} // class by place
+	for n, r := range out {
+		if n%3 == 1 {
+			want[fmt.Sprintf("acme.workers/%d/%d", r.Partition, r.Offset)] = poison[n/3%len(poison)].class
+		}
+	}
+	stop := run(t, w, "plain", config.KafkaIntake{Topic: "acme.workers", Format: "json"})
+	defer stop()
+	records, rejects := w.Records(total-bad), w.Rejects(bad)
+	if len(records) != total-bad || len(rejects) != bad || len(slices.Compact(intaketest.Keys(records))) != total-bad {
+		t.Fatalf("%d records, %d rejects", len(records), len(rejects))
+	}
+	for _, r := range rejects {
+		if want[r.Place] != r.Class || r.Message == "" {
+			t.Fatalf("%s is %q: %s; want %q", r.Place, r.Class, r.Message, want[r.Place])
+		}
+		delete(want, r.Place)
+	}
+	if len(want) > 0 {
+		t.Errorf("%d poison records are not among the rejects", len(want))
+	}
+}
