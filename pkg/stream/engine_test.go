@@ -280,3 +280,44 @@ func TestARecordNamesItsPlace(t *testing.T) {
 		t.Error(id)
 	}
 }
+
+// pair is a value that is kept in a form of its own.
+type pair struct{ a, b byte }
+
+func (p pair) AppendBinary(b []byte) ([]byte, error) { return append(b, p.a, p.b), nil }
+
+func (p *pair) UnmarshalBinary(b []byte) error {
+	if len(b) != 2 {
+		return errors.New("not a pair")
+	}
+	p.a, p.b = b[0], b[1]
+	return nil
+}
+
+func TestAValueWithAFormOfItsOwnIsKeptInThatFormAndOneThatIsNoneIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	table, broken := NewTable[pair]("p"), NewTable[[]byte]("p")
+	var got pair
+	spoil := false
+	m := memory(t, Topology{Name: "pairs", Inputs: []Input{{Topic: "in", Handle: func(tx *Tx, _ Record) error {
+		if spoil {
+			broken.Put(tx, "k", []byte("three"))
+		}
+		got, _ = table.Get(tx, "k")
+		table.Put(tx, "k", pair{got.a + 1, got.b + 2})
+		return nil
+	}}}})
+	must(t, m.Feed("in", "k", nil))
+	if kept := m.eng.parts[0].live["p/k"]; string(kept) != "\x01\x02" {
+		t.Errorf("kept as %q", kept)
+	}
+	must(t, m.Restart())
+	must(t, m.Feed("in", "k", nil))
+	if (got != pair{1, 2}) {
+		t.Errorf("read again: %+v", got)
+	}
+	spoil = true
+	if err := m.Feed("in", "k", nil); err == nil {
+		t.Error("bytes that are no pair were taken")
+	}
+}

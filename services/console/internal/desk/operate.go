@@ -28,6 +28,7 @@ const maxLine = 1 << 20
 var keys = map[event.Topic][]string{
 	event.SourceRecords:  {"source", "source_key"},
 	event.UrgentRecords:  {"source", "source_key"},
+	event.IntakeCommands: {"source", "source_key"},
 	event.AccessRequests: {"identity_id"},
 }
 
