@@ -22,6 +22,7 @@ type Target struct {
 	Limits       Limits          `key:"limits"`
 	Reconcile    Reconcile       `key:"reconcile"`
 	SQL          *SQL            `key:"sql" doc:"statements of connector sql, with bound parameters only"`
+	REST         *REST           `key:"rest" doc:"calls of connector rest"`
 }
 
 // Offers reports whether the target has entitlements of a kind.
@@ -123,6 +124,7 @@ func (t *Target) check(d *decoder, n *yaml.Node) {
 		}
 	}
 	t.checkSQL(d, n)
+	t.checkREST(d, n)
 }
 
 func (t *Target) checkSQL(d *decoder, n *yaml.Node) {

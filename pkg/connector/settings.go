@@ -16,6 +16,7 @@ type Settings struct {
 	Connector    string            // scim, sql, memory
 	Connection   map[string]string // as in the target file, secrets already resolved
 	SQL          *Statements       // only for connector sql
+	REST         *REST             // only for connector rest
 	Timeout      time.Duration     // one call to the target; 0: DefaultTimeout
 	Entitlements []string          // the kinds the target file manages
 	Attributes   []string          // the attribute names the target file maps; nil: not known

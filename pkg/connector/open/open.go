@@ -10,6 +10,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/ldap"
 	"joinery.internal/pkg/connector/memory"
+	"joinery.internal/pkg/connector/rest"
 	"joinery.internal/pkg/connector/scim"
 	"joinery.internal/pkg/connector/sqldb"
 )
@@ -20,7 +21,7 @@ type Factory struct {
 }
 
 // Names are the connectors a target file can name.
-func Names() []string { return []string{"ad", "ldap", "memory", "scim", "sql"} }
+func Names() []string { return []string{"ad", "ldap", "memory", "rest", "scim", "sql"} }
 
 // Keys are the connection keys that a connector knows; ok is false where there is no such connector.
 func Keys(name string) (keys []string, ok bool) {
@@ -31,6 +32,8 @@ func Keys(name string) (keys []string, ok bool) {
 		return ldap.Keys(), true
 	case "memory":
 		return nil, true
+	case "rest":
+		return rest.Keys(), true
 	case "scim":
 		return scim.Keys(), true
 	case "sql":
@@ -45,6 +48,9 @@ func (f Factory) Open(s connector.Settings) (connector.Connector, error) {
 	op := "open target " + s.Name
 	if s.Connector != "sql" && s.SQL != nil {
 		return nil, connector.Errorf(connector.Invalid, op, "the sql section is for connector sql, not %s", s.Connector)
+	}
+	if s.Connector != "rest" && s.REST != nil {
+		return nil, connector.Errorf(connector.Invalid, op, "the rest section is for connector rest, not %s", s.Connector)
 	}
 	for _, kind := range s.Entitlements {
 		if kind == "" || kind == "account" || strings.Contains(kind, "/") {
@@ -64,6 +70,8 @@ func (f Factory) Open(s connector.Settings) (connector.Connector, error) {
 		return ldap.OpenAD(s)
 	case "ldap":
 		return ldap.Open(s)
+	case "rest":
+		return rest.Open(s)
 	case "scim":
 		return scim.Open(s)
 	case "sql":

@@ -21,10 +21,14 @@ func TestEveryNamedConnectorOpensWithoutACall(t *testing.T) {
 	}}
 	settings := map[string]connector.Settings{
 		"memory": {},
-		"ldap":   {Connection: map[string]string{"url": "ldaps://ldap.acme.example", "base": "ou=people,dc=acme,dc=example"}},
-		"ad":     {Connection: map[string]string{"url": "ldaps://dc1.acme.example", "base": "ou=people,dc=acme,dc=example"}},
-		"scim":   {Connection: map[string]string{"url": "https://chat.example/scim/v2", "token": "t"}, Entitlements: []string{"group"}},
-		"sql":    {Connection: map[string]string{"url": "postgres://erp.example/erp"}, SQL: &statements},
+		"rest": {Connection: map[string]string{"url": "https://desk.example/api"}, REST: &connector.REST{
+			Account: connector.RESTAccount{ID: "item.id", Account: "item.login", Enabled: "item.active"},
+			Calls: map[string]connector.RESTCall{"get": {Path: "u/{id}"}, "find": {Path: "u"}, "create": {Path: "u"}, "update": {Path: "u/{id}"},
+				"enable": {Path: "u/{id}"}, "disable": {Path: "u/{id}"}}}},
+		"ldap": {Connection: map[string]string{"url": "ldaps://ldap.acme.example", "base": "ou=people,dc=acme,dc=example"}},
+		"ad":   {Connection: map[string]string{"url": "ldaps://dc1.acme.example", "base": "ou=people,dc=acme,dc=example"}},
+		"scim": {Connection: map[string]string{"url": "https://chat.example/scim/v2", "token": "t"}, Entitlements: []string{"group"}},
+		"sql":  {Connection: map[string]string{"url": "postgres://erp.example/erp"}, SQL: &statements},
 	}
 	for _, name := range open.Names() {
 		s := settings[name]
@@ -48,7 +52,7 @@ func TestWrongSettingsAreRefusedWithWhatToDo(t *testing.T) {
 		settings connector.Settings
 		say      string
 	}{
-		{connector.Settings{Connector: "smoke-signals"}, "it is one of ad, ldap, memory, scim, sql"},
+		{connector.Settings{Connector: "smoke-signals"}, "it is one of ad, ldap, memory, rest, scim, sql"},
 		{connector.Settings{Connector: "memory"}, "this process has no memory targets"},
 		{connector.Settings{Connector: "memory", Connection: map[string]string{"url": "x"}}, "it takes none"},
 		{connector.Settings{Connector: "scim"}, "connection.url must be the http or https address"},

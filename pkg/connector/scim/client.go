@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/httpcall"
 )
+
+const mediaType = "application/scim+json"
 
 // groupKind is the one entitlement kind that SCIM has: `group/<displayName>`.
 const groupKind = "group"
@@ -20,10 +22,8 @@ const groupKind = "group"
 // Client is one SCIM service.
 type Client struct {
 	name                      string
-	base                      *url.URL
 	token, username, password string
-	timeout                   time.Duration
-	http                      *http.Client
+	caller                    httpcall.Caller
 	managesGroups             bool
 	createsGroups             bool
 	keepsExternalID           bool
@@ -61,25 +61,21 @@ func Open(s connector.Settings) (*Client, error) {
 			return nil, &connector.Error{Class: connector.Invalid, Op: op, Err: err}
 		}
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64 // more than a target's concurrency, so that connections are kept
-	return &Client{
-		name: s.Name, base: base, timeout: s.CallTimeout(),
+	c := &Client{
+		name:  s.Name,
 		token: s.Connection["token"], username: s.Connection["username"], password: s.Connection["password"],
 		managesGroups:   slices.Contains(s.Entitlements, groupKind),
 		createsGroups:   s.Connection["createGroups"] != "false",
 		keepsExternalID: s.Connection["externalId"] != "false",
-		http: &http.Client{
-			Transport:     transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		groups: groupIndex{ids: map[string]string{}, creating: make(chan struct{}, 1)},
-	}, nil
+		groups:          groupIndex{ids: map[string]string{}, creating: make(chan struct{}, 1)},
+	}
+	c.caller = httpcall.Caller{Base: base, HTTP: httpcall.NewClient(), Timeout: s.CallTimeout(), MediaType: mediaType, Authorize: c.authorize, Explain: explain}
+	return c, nil
 }
 
 // Close drops idle connections.
 func (c *Client) Close() error {
-	c.http.CloseIdleConnections()
+	c.caller.HTTP.CloseIdleConnections()
 	return nil
 }
 

@@ -7,11 +7,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/httpcall"
 )
 
 func TestAttributePathsAreWrittenAsSCIMHasThem(t *testing.T) {
@@ -117,20 +117,6 @@ func FuzzAttributesTakeAnyJSON(f *testing.F) {
 	})
 }
 
-func TestRetryAfterIsSecondsOrADate(t *testing.T) {
-	t.Parallel()
-	for value, want := range map[string]time.Duration{
-		"": 0, "120": 2 * time.Minute, "-1": 0, "soon": 0,
-		"Wed, 21 Oct 2026 07:29:00 GMT": time.Minute,
-		"Wed, 21 Oct 2026 07:00:00 GMT": 0,
-	} {
-		h := http.Header{"Retry-After": {value}, "Date": {"Wed, 21 Oct 2026 07:28:00 GMT"}}
-		if got := retryAfter(h); got != want {
-			t.Errorf("Retry-After %q is %s, want %s", value, got, want)
-		}
-	}
-}
-
 // answering is a service that answers everything with one body.
 func answering(t *testing.T, status int, body string) *Client {
 	t.Helper()
@@ -151,7 +137,7 @@ func TestAnswersThatAreNoSCIMAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
 		"a login page": "<html>sign in</html>", "nothing": "", "null": "null", "no id": `{"userName":"a"}`, "an array": "[]",
-		"too much": strings.Repeat(" ", maxBody+1),
+		"too much": strings.Repeat(" ", httpcall.MaxBody+1),
 	} {
 		_, err := answering(t, 200, body).Get(t.Context(), connector.Ref{RemoteID: "1"})
 		if connector.ClassOf(err) != connector.Invalid {
