@@ -24,6 +24,7 @@ import (
 	"joinery.internal/pkg/intake"
 	"joinery.internal/pkg/intake/intaketest"
 	"joinery.internal/pkg/intake/kafka"
+	"joinery.internal/pkg/kafkatest"
 	"joinery.internal/pkg/wire"
 )
 
@@ -273,6 +274,28 @@ func TestEachRecordOfATopicComesThroughOnceWhateverTheBrokerRefuses(t *testing.T
 	}
 	if r := rejects[0]; r.Class != "decode" || r.Topic != "acme.workers" || !strings.HasPrefix(r.ID, r.Place+"@") || string(r.Value) != `{"id": ` {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestOnARealBrokerEachRecordComesThroughOnceOverRestartsOfAdapterAndBroker(t *testing.T) {
+	t.Parallel()
+	cluster := kafkatest.Start(t, kafkatest.Options{})
+	w := intaketest.At(t, cluster.Addrs()...)
+	topic(t, w, "acme.workers")
+	c := config.KafkaIntake{Topic: "acme.workers", Format: "json"}
+	stop := run(t, w, "plain", c)
+	send(t, w, 0, 500)
+	w.Records(1)
+	stop() // in the middle, or not: the next goes on
+	stop = run(t, w, "plain", c)
+	w.Records(450)
+	cluster.Kill9(1)
+	cluster.Restart(1)
+	send(t, w, 500, 1000)
+	defer stop()
+	records, rejects := w.Records(900), w.Rejects(100)
+	if len(records) != 900 || len(rejects) != 100 || len(slices.Compact(intaketest.Keys(records))) != 900 {
+		t.Fatalf("%d records, %d rejects", len(records), len(rejects))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -141,6 +142,9 @@ func dial(c config.LDAPIntake) (*ldap.Conn, error) {
 	}
 	password, err := c.Password.Resolve()
 	if err == nil {
+		err = secure(conn, c.URL, trust)
+	}
+	if err == nil {
 		err = conn.Bind(c.BindDN, password)
 	}
 	if err != nil {
@@ -148,6 +152,20 @@ func dial(c config.LDAPIntake) (*ldap.Conn, error) {
 		return nil, fmt.Errorf("bind to %s as %s: %w", c.URL, c.BindDN, err)
 	}
 	return conn, nil
+}
+
+// secure makes a connection one that a password may be sent over.
+func secure(conn *ldap.Conn, address string, trust *tls.Config) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "ldap" {
+		return err
+	}
+	trust = trust.Clone()
+	trust.ServerName = u.Hostname()
+	if err := conn.StartTLS(trust); err != nil {
+		return fmt.Errorf("start TLS, for no password is sent without: %w", err)
+	}
+	return nil
 }
 
 // protocol chooses what the server speaks.

@@ -223,6 +223,7 @@ func TestAFaultyPasswordOrServerIsSaid(t *testing.T) {
 	for name, change := range map[string]func(*config.LDAPIntake){
 		"password":  func(c *config.LDAPIntake) { t.Setenv("WRONG", "x"); c.Password.Reference = "env:WRONG" },
 		"authority": func(c *config.LDAPIntake) { c.CA = "" },
+		"StartTLS":  func(c *config.LDAPIntake) { c.CA, c.URL = "", f.server.URL },
 		"server":    func(c *config.LDAPIntake) { c.URL = "ldap://127.0.0.1:1" },
 	} {
 		c := f.c
@@ -231,6 +232,17 @@ func TestAFaultyPasswordOrServerIsSaid(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func TestOverAnOpenPortThePasswordWaitsForTLS(t *testing.T) {
+	f := follow(t, ldaptest.StartSlapd(t), "directory")
+	f.hire("1")
+	f.c.URL = f.server.URL
+	r := f.open()
+	if _, ok := r.conn.TLSConnectionState(); !ok {
+		t.Error("the connection is not encrypted")
+	}
+	f.expect(r, "upsert 1 ")
 }
 
 func TestHalfAnAnswerIsNone(t *testing.T) {
