@@ -118,6 +118,14 @@ type Grant struct {
 	Name   string
 }
 
+// String is the grant as in a policy: target:account or target:kind/name.
+func (g Grant) String() string {
+	if g.Name == "" {
+		return g.Target + ":" + g.Kind
+	}
+	return g.Target + ":" + g.Kind + "/" + g.Name
+}
+
 func compareGrants(a, b Grant) int {
 	return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Role, b.Role))
 }

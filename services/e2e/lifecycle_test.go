@@ -17,7 +17,8 @@ import (
 // and what the evidence says of it in the end.
 func TestEveryRowOfTheLifecycleTable(t *testing.T) {
 	t.Parallel()
-	s := &stage{pipeline: boot(t, "--config", lifecycleConfig(t), "--clock", firstDay.Format(time.RFC3339)), faults: map[string]string{}, seqs: map[string]int64{}}
+	dir := lifecycleConfig(t)
+	s := &stage{pipeline: boot(t, "--config", dir, "--clock", firstDay.Format(time.RFC3339)), faults: map[string]string{}, seqs: map[string]int64{}}
 	s.hireTheBoard()
 	rows := lifecycleRows()
 	for _, day := range daysOf(rows) {
@@ -36,6 +37,7 @@ func TestEveryRowOfTheLifecycleTable(t *testing.T) {
 		})
 	}
 	t.Run("what live state said at any time is what the evidence says of then, known then", s.checkMemories)
+	t.Run("a policy does what its simulation said", func(t *testing.T) { s.checkSimulation(t, dir) })
 	s.evidenceIsWhole()
 }
 

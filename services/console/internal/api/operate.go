@@ -102,17 +102,34 @@ func figures(d *desk.Desk) []operation {
 	}
 }
 
+// simulation is the body of trying a folder of policy.
+type simulation struct {
+	Files map[string]string `json:"files" doc:"path in the folder -> content"`
+	Base  map[string]string `json:"base,omitempty" doc:"the same of what to compare with; absent: the policy in force"`
+}
+
+func filesOf(contents map[string]string) (files []config.File) {
+	for _, name := range slices.Sorted(maps.Keys(contents)) {
+		files = append(files, config.File{Name: name, Data: []byte(contents[name])})
+	}
+	return files
+}
+
 func policies(d *desk.Desk) []operation {
 	return []operation{
+		{Method: "POST", Path: "/policy/simulate", Summary: "Decide everybody who is here by a folder of policy; changes nothing", Body: simulation{}, Reply: desk.Simulation{}, Wait: 5 * time.Minute,
+			call: with(func(ctx context.Context, _ request, body simulation) (any, error) {
+				return d.Simulate(ctx, desk.Simulating{Files: filesOf(body.Files), Base: filesOf(body.Base)})
+			})},
+		{Method: "GET", Path: "/persons/{person}/explanation", Summary: "Say of each role one person has why they have it", Reply: list[desk.Explanation]{},
+			call: func(ctx context.Context, r request) (any, error) {
+				return listed(d.Explain(ctx, r.PathValue("person")))
+			}},
 		{Method: "GET", Path: "/policy", Summary: "Show the policy in force", Reply: desk.Policy{},
 			call: func(context.Context, request) (any, error) { return d.Policy() }},
 		{Method: "POST", Path: "/policy/publish", Summary: "Check, test and put a folder of policy in force", Query: []parameter{dryRunParameter}, Body: publication{}, Reply: desk.Publication{},
 			call: with(func(ctx context.Context, r request, body publication) (any, error) {
-				var files []config.File
-				for _, name := range slices.Sorted(maps.Keys(body.Files)) {
-					files = append(files, config.File{Name: name, Data: []byte(body.Files[name])})
-				}
-				return d.Publish(ctx, desk.Publishing{Files: files, Reason: body.Reason, DryRun: r.dry}, r.actor)
+				return d.Publish(ctx, desk.Publishing{Files: filesOf(body.Files), Reason: body.Reason, DryRun: r.dry}, r.actor)
 			})},
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/evidence"
+	"joinery.internal/pkg/policy"
 	"joinery.internal/services/console/internal/history"
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
@@ -51,6 +52,8 @@ type Directory interface {
 // Archive is the evidence. It is some seconds behind the pipeline.
 type Archive interface {
 	History(context.Context, event.IdentityID) ([]history.Event, error) // of one person, in the order they were decided
+	Population(context.Context) ([]policy.Holder, error)                // everybody who is here, by id
+	Decisions(context.Context, event.IdentityID) ([]Explanation, error) // of each role one person has, by role
 	Timeline(context.Context, TimelineQuery) ([]Moment, error)
 	Access(ctx context.Context, id event.IdentityID, at, known time.Time) ([]Access, error) // zero times: now
 	Cases(context.Context, CaseQuery) ([]Case, error)

@@ -147,9 +147,9 @@ func (t *tool) policy() *cobra.Command {
 	test := &cobra.Command{Use: "test DIR", Short: "Run the tests that the policy files hold. Exit 3 if one fails", Args: args("a folder"),
 		Example: "  joinery policy test deploy/examples/acme",
 		RunE:    func(_ *cobra.Command, args []string) error { return t.runTests(args[0]) }}
-	return group("policy", "Policy as code: check, test, publish",
+	return group("policy", "Policy as code: check, test, explain, simulate, diff, publish",
 		t.checkFiles("check", "Compile everything, or say every fault with file:line:column. Exit 3 if there is one", "joinery policy check deploy/examples/acme"),
-		test, t.publish())
+		test, t.explain(), t.simulate(), t.diff(), t.publish())
 }
 
 // testResult is one test of a policy.

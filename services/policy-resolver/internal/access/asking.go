@@ -21,7 +21,7 @@ func (w *Work) askApproval(q event.AccessRequest, plan Request) {
 	}
 	var entitlements []string
 	for _, g := range w.Bundle.Grants(q.Role) {
-		entitlements = append(entitlements, entitlement(g))
+		entitlements = append(entitlements, g.String())
 	}
 	slices.Sort(entitlements)
 	w.out.Approvals = append(w.out.Approvals, &event.ApprovalRequest{RequestID: q.ID, CaseID: w.caseID, IdentityID: w.ID, Role: q.Role,

@@ -147,7 +147,7 @@ func (w *Work) kinds(target string) []string {
 func (w *Work) fill(d *event.Desired, grants []policy.Grant) {
 	for _, g := range grants {
 		a, _ := w.State.role(g.Role)
-		name := entitlement(g)
+		name := g.String()
 		if a.Proof != nil && g.Kind != config.KindAccount && !approvalproof.Covers(*a.Proof, name) {
 			continue
 		}
@@ -165,14 +165,6 @@ func (w *Work) fill(d *event.Desired, grants []policy.Grant) {
 	d.Entitlements = slices.Compact(d.Entitlements)
 	slices.Sort(d.Roles)
 	slices.SortFunc(d.Approvals, func(a, b event.Approval) int { return cmp.Compare(a.RequestID, b.RequestID) })
-}
-
-// entitlement writes a grant as in a policy.
-func entitlement(g policy.Grant) string {
-	if g.Kind == config.KindAccount {
-		return g.Target + ":" + g.Kind
-	}
-	return g.Target + ":" + g.Kind + "/" + g.Name
 }
 
 // describe computes the account's name and attributes.

@@ -11,6 +11,7 @@ import (
 
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/evidence"
+	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/wire"
 	"joinery.internal/services/console/internal/desk"
@@ -140,6 +141,8 @@ type Archive struct {
 	Down      bool
 	Heard     map[string]time.Time
 	Newest    *event.Person
+	People    []policy.Holder
+	Why       []desk.Explanation
 	Moments   []desk.Moment
 	Roles     []desk.Access
 	Workflows []desk.Case
@@ -227,4 +230,12 @@ func (a *Archive) Counts(context.Context) (desk.Counts, error) {
 func (a *Archive) Query(_ context.Context, sql string) (desk.Table, error) {
 	a.Asked.SQL = sql
 	return answer(a, a.Rows)
+}
+
+// Population implements desk.Archive.
+func (a *Archive) Population(context.Context) ([]policy.Holder, error) { return answer(a, a.People) }
+
+// Decisions implements desk.Archive.
+func (a *Archive) Decisions(context.Context, event.IdentityID) ([]desk.Explanation, error) {
+	return answer(a, a.Why)
 }
