@@ -111,9 +111,20 @@ func (s *session) process(fetches kgo.Fetches) (refused bool, err error) {
 	}
 	s.start(effects)
 	took := time.Since(began)
-	s.pace.fit(fetches.NumRecords(), took)
+	s.pace.fit(fetches.NumRecords(), waiting(fetches), s.opts.MaxBatch, took)
+	s.client.Client().UpdateFetchMaxBytes(fetchBytes, s.pace.ahead())
 	s.metrics.committed(tx, took)
 	return false, nil
+}
+
+// waiting gives how many records are in the log beyond those fetched, of the same partitions.
+func waiting(fetches kgo.Fetches) (n int) {
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if last := len(p.Records) - 1; last >= 0 {
+			n += max(0, int(p.LastStableOffset-p.Records[last].Offset)-1)
+		}
+	})
+	return n
 }
 
 func (s *session) handleAll(tx *staged, fetches kgo.Fetches) (id int32, err error) {

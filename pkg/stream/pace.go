@@ -20,10 +20,12 @@ type pace struct {
 
 const (
 	paceRest  = 20 * time.Millisecond
+	readAhead = 32 << 10 // bytes of a partition at first: with the client's 1 MB, a record of a quiet input waited for 20,000 of a busy one
+
 	paceBatch = 500 // more records than this waiting are worth a transaction at once
 
-	batchQuick = 250 * time.Millisecond // a full transaction that took less may have twice the records next time
-	batchSlow  = time.Second            // one that took more, half
+	batchQuick = 100 * time.Millisecond // a transaction of a backlog that took less may have twice the records next time
+	batchSlow  = 250 * time.Millisecond // one that took more, half
 
 	minPatience, maxPatience = 4, 256 // so that a false alarm costs a tenth of a second, and a slow broker one in many
 )
@@ -64,17 +66,21 @@ func (p *pace) learn(rest, cost time.Duration) {
 	}
 }
 
-// batch gives how many records the next transaction may take. A poll takes what there is, so it matters to a backlog
-// only: the larger a transaction, the more records share what each one costs, but the more is done again if it aborts,
-// and the longer its last record waits for its first.
+// batch gives how many records the next transaction may take. It matters to a backlog only: the larger a transaction, the
+// more records share what each one costs; but the more is done again if it aborts, and the longer an urgent record of
+// another input waits for its turn.
 func (p *pace) batch(limit int) int { return min(max(p.size, paceBatch), limit) }
 
-// fit notes how many records a transaction had, and how long it took.
-func (p *pace) fit(records int, took time.Duration) {
+// ahead gives how many bytes to read ahead of a partition: all inputs share a fetch, and the next one is sent when its
+// records are handled.
+func (p *pace) ahead() int32 { return int32(max(p.size, paceBatch) * readAhead / paceBatch) }
+
+// fit notes how long a transaction of that many records took, and how many still wait in the log.
+func (p *pace) fit(records, waiting, limit int, took time.Duration) {
 	switch full := max(p.size, paceBatch); {
 	case took > batchSlow:
 		p.size = full / 2
-	case took < batchQuick && records >= full:
-		p.size = 2 * full
+	case took < batchQuick && records > 0 && waiting >= records:
+		p.size = min(2*full, limit)
 	}
 }

@@ -90,26 +90,29 @@ func TestTransactionsGrowWithABacklogAndShrinkWhenTheyAreSlow(t *testing.T) {
 	t.Parallel()
 	const limit = 5000
 	p := &pace{}
-	for n := range 10 {
-		if got := p.batch(limit); n == 0 && got != paceBatch {
-			t.Errorf("begins with %d records", got)
+	check := func(when string, records int) {
+		t.Helper()
+		if got := p.batch(limit); got != records {
+			t.Errorf("%s: %d records, want %d", when, got, records)
 		}
-		p.fit(p.batch(limit), batchQuick/2)
+		if got, want := p.ahead(), int32(records*readAhead/paceBatch); got != want {
+			t.Errorf("%s: %d bytes ahead, want %d", when, got, want)
+		}
 	}
-	if got := p.batch(limit); got != limit {
-		t.Errorf("%d records after ten full transactions that were quick, want %d", got, limit)
-	}
-	p.fit(limit, (batchQuick+batchSlow)/2)
-	p.fit(10, time.Millisecond) // not full: says nothing
-	if got := p.batch(limit); got != limit {
-		t.Errorf("%d records, want %d still", got, limit)
-	}
+	check("at first", paceBatch)
+	p.fit(paceBatch, 10, limit, batchQuick/2)
+	check("nothing to speak of waits", paceBatch)
 	for range 10 {
-		p.fit(p.batch(limit), 2*batchSlow)
+		p.fit(p.batch(limit), 100_000, limit, batchQuick/2)
 	}
-	if got := p.batch(limit); got != paceBatch {
-		t.Errorf("%d records after ten slow transactions, want %d", got, paceBatch)
+	check("after quick ones", limit)
+	p.fit(limit, 100_000, limit, (batchQuick+batchSlow)/2)
+	p.fit(10, 0, limit, time.Millisecond) // no backlog: says nothing
+	check("after one neither quick nor slow", limit)
+	for range 10 {
+		p.fit(p.batch(limit), 100_000, limit, 2*batchSlow)
 	}
+	check("after slow ones", paceBatch)
 	if got := p.batch(7); got != 7 {
 		t.Errorf("%d records where 7 are allowed", got)
 	}

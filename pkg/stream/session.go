@@ -165,9 +165,7 @@ func fence(ctx context.Context, t Topology, o Options) error {
 // that becomes known while one waits is not read before it returns: with the client's 5 s, a restart took 5 s.
 const fetchWait = 250 * time.Millisecond
 
-// readAhead bounds what is read of a partition at a time, in bytes. All inputs share a fetch, and the next one is sent
-// when its records are handled: with the client's 1 MB, a record of a quiet input waited for 20,000 of a busy one.
-const readAhead = 32 << 10
+const fetchBytes = 50 << 20 // of all partitions, as the client's default
 
 func (s *session) clientOptions(t Topology) []kgo.Opt {
 	return append([]kgo.Opt{
@@ -177,7 +175,7 @@ func (s *session) clientOptions(t Topology) []kgo.Opt {
 		kgo.SessionTimeout(s.opts.SessionTimeout), kgo.HeartbeatInterval(s.opts.SessionTimeout / 6), kgo.RebalanceTimeout(60 * time.Second),
 		kgo.TransactionalID(transactionalID(t, s.opts)), kgo.TransactionTimeout(s.opts.SessionTimeout / 2),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.BlockRebalanceOnPoll(), kgo.FetchMaxWait(fetchWait), kgo.FetchMaxPartitionBytes(readAhead),
+		kgo.BlockRebalanceOnPoll(), kgo.FetchMaxWait(fetchWait), kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(s.pace.ahead()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), // not ManualFlushing: what a flush cut off leaves is never settled
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) { s.assigned(got) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { s.lost(lost[tickTopic(t.Name)]) }),
