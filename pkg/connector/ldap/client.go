@@ -13,10 +13,13 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/handover"
 )
 
 // Client is one directory.
 type Client struct {
+	name          string
+	desk          *handover.Desk // where initial passwords go; nil: nowhere
 	profile       profile
 	attributes    []string // those the target file maps; nil: not known, all are read
 	managesGroups bool

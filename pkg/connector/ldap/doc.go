@@ -29,11 +29,15 @@
 //	member               member               or uniqueMember, or memberUid (holds the account's name)
 //	memberOf             false / true         entries tell their groups: one search less per account
 //	upnSuffix            from base (ad)       userPrincipalName is account@suffix
+//	recipient, handover                       public key of age and absolute folder: initial passwords are sealed and put there
 //
 // Disabling. LDAP has no notion of it, each make has its own; the default is the permanent lock of OpenLDAP's ppolicy
 // overlay, which refuses binds; `nsAccountLock=TRUE` is that of 389 Directory Server; any attribute that the applications
 // look at will do. In AD it is bit 2 of userAccountControl, changed only if it is as it was read. An account that is to go
 // to another container when disabled is told so by `parent`.
+//
+// Passwords. A new account gets a random one if AD needs it, or if recipient and handover say to whom it is given (package
+// handover); nobody else ever sees it. Without them an AD account has a password that nobody knows.
 //
 // Groups are found by cn and are never created: who governs them creates them. groupOfNames must have a member: the last
 // one's place is taken by the empty DN, which is nobody. A server that does not keep references whole (AD does, OpenLDAP

@@ -32,6 +32,9 @@ func TestADConformsAgainstSamba(t *testing.T) {
 	t.Run("an account is moved and renamed and stays itself", d.moves)
 	t.Run("a user has what Windows wants", d.user)
 	t.Run("another bit of userAccountControl survives", d.otherBits)
+	t.Run("the first password is handed over sealed", func(t *testing.T) {
+		d.handsOver(t, func(account string) string { return account + "@ad.acme.example" })
+	})
 	t.Run("the check knows the rights", d.rights)
 }
 

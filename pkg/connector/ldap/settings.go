@@ -14,17 +14,18 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/handover"
 )
 
 // Keys are the connection keys of connector ldap; AD has KeysAD.
 func Keys() []string {
 	return []string{"url", "startTLS", "ca", "user", "password", "base", "groupBase", "account", "externalId", "objectClass",
-		"filter", "disable", "member", "memberOf"}
+		"filter", "disable", "member", "memberOf", "recipient", "handover"}
 }
 
 // KeysAD are the connection keys of connector ad.
 func KeysAD() []string {
-	return []string{"url", "startTLS", "ca", "user", "password", "base", "groupBase", "externalId", "filter", "upnSuffix"}
+	return []string{"url", "startTLS", "ca", "user", "password", "base", "groupBase", "externalId", "filter", "upnSuffix", "recipient", "handover"}
 }
 
 // endpoint is where and as whom to connect.
@@ -128,7 +129,12 @@ func open(s connector.Settings, keys []string, parse func(map[string]string, end
 	c := &Client{
 		profile: p, attributes: s.Attributes, timeout: s.CallTimeout(),
 		managesGroups: slices.Contains(s.Entitlements, groupKind),
-		pool:          newPool(e), listings: map[string]*listing{},
+		pool:          newPool(e), listings: map[string]*listing{}, name: s.Name,
+	}
+	if recipient, folder := s.Connection["recipient"], s.Connection["handover"]; recipient != "" || folder != "" {
+		if c.desk, err = handover.Open(recipient, folder); err != nil {
+			return nil, connector.Errorf(connector.Invalid, op, "connection.recipient and connection.handover: %w", err)
+		}
 	}
 	for _, name := range s.Attributes {
 		if strings.EqualFold(name, p.account) || strings.EqualFold(name, p.externalID) || p.owns(name) {

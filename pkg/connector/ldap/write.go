@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -83,11 +84,15 @@ func (c *Client) create(k *call, op connector.Op) (connector.Result, error) {
 	for name, values := range attributes {
 		add.Attribute(name, values)
 	}
-	if p.needsPassword {
-		add.Attribute(p.password(newPassword()))
+	sealed, err := c.setPassword(add, op)
+	if err != nil {
+		return connector.Result{}, err
 	}
 	if err := k.write(func() error { return k.conn.Add(add) }); err != nil {
-		return connector.Result{}, missingParent(err, at)
+		if refused := codeOf(err); refused != 0 && classOf(refused, true) != connector.Ambiguous {
+			err = errors.Join(missingParent(err, at), sealed.Withdraw())
+		}
+		return connector.Result{}, err
 	}
 	made, err := c.find(k, connector.Ref{Account: want.Account})
 	if err != nil {
