@@ -45,6 +45,7 @@ var records = map[event.Topic]any{
 	event.SweepCommands:     event.SweepCommand{},
 	event.GuardCommands:     event.GuardCommand{},
 	event.ScimResources:     event.ScimResource{},
+	event.ReplayCommands:    event.ReplayCommand{},
 	event.DeadLetters:       event.DeadLetter{},
 }
 
@@ -145,6 +146,8 @@ func infer(typ reflect.Type) (*avro.Schema, error) {
 		return avro.SchemaFor[event.DriftEvent]()
 	case event.SweepCommand:
 		return avro.SchemaFor[event.SweepCommand]()
+	case event.ReplayCommand:
+		return avro.SchemaFor[event.ReplayCommand]()
 	case event.GuardCommand:
 		return avro.SchemaFor[event.GuardCommand]()
 	case event.ScimResource:

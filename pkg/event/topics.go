@@ -28,6 +28,7 @@ const (
 	SweepCommands     Topic = "jml.reconcile.command.v1"
 	GuardCommands     Topic = "jml.guard.command.v1"
 	ScimResources     Topic = "jml.scim.resource.v1"
+	ReplayCommands    Topic = "jml.replay.command.v1"
 	DeadLetters       Topic = "jml.dlq.v1"
 )
 

@@ -42,6 +42,7 @@ var goTypes = map[event.Topic]func() any{
 	event.SweepCommands:     func() any { return new(event.SweepCommand) },
 	event.GuardCommands:     func() any { return new(event.GuardCommand) },
 	event.ScimResources:     func() any { return new(event.ScimResource) },
+	event.ReplayCommands:    func() any { return new(event.ReplayCommand) },
 	event.DeadLetters:       func() any { return new(event.DeadLetter) },
 }
 

@@ -25,11 +25,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"joinery.internal/pkg/service"
+	"joinery.internal/pkg/stream"
 	"joinery.internal/services/console/internal/api"
 	"joinery.internal/services/console/internal/archive"
 	"joinery.internal/services/console/internal/desk"
 	"joinery.internal/services/console/internal/journal"
 	"joinery.internal/services/console/internal/pages"
+	"joinery.internal/services/console/internal/remedy"
 	"joinery.internal/services/console/internal/session"
 )
 
@@ -123,10 +125,18 @@ func serveConsole(ctx context.Context, env service.Env, o Options) (err error) {
 	defer in.Close()
 	server := &http.Server{Handler: Handler(assemble(env, o, live, store, topics), in, true, env.Log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	group.Go(func() error { return serve(ctx, server, o.Listener) })
+	group.Go(func() error { return stream.Run(ctx, remedy.Topology(), remedyOptions(env)) })
 	if env.Ready != nil {
 		env.Ready()
 	}
 	return group.Wait()
+}
+
+// remedyOptions are those of the topology in the console, which is ready without it.
+func remedyOptions(env service.Env) stream.Options {
+	o := env.Stream()
+	o.OnReady = nil
+	return o
 }
 
 func serve(ctx context.Context, server *http.Server, l net.Listener) error {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -15,6 +16,21 @@ import (
 // sweep is the body of a demand to reconcile.
 type sweep struct {
 	Reason string `json:"reason" doc:"kept with the command; may be empty"`
+}
+
+// remedy is the body of what is done about a dead letter.
+type remedy struct {
+	Reason string          `json:"reason" doc:"it becomes evidence"`
+	Value  json.RawMessage `json:"value,omitempty" doc:"of a replay: the corrected record as JSON; absent: as it is"`
+}
+
+// replay is the body of having records handled again.
+type replay struct {
+	Topic  string    `json:"topic"`
+	From   time.Time `json:"from,omitzero" doc:"written then or later"`
+	To     time.Time `json:"to,omitzero" doc:"written before"`
+	Where  string    `json:"where,omitempty" doc:"CEL over record, key and at"`
+	Reason string    `json:"reason" doc:"it becomes evidence"`
 }
 
 // query is the body of a question to the evidence.
@@ -42,6 +58,18 @@ func remedies(d *desk.Desk) []operation {
 			}},
 		{Method: "GET", Path: "/dlq/{id}", Summary: "Show one of them whole", Reply: desk.DeadLetter{},
 			call: func(ctx context.Context, r request) (any, error) { return d.DeadLetter(ctx, r.PathValue("id")) }},
+		{Method: "POST", Path: "/dlq/{id}/replay", Summary: "Have the record of a dead letter handled again, as it is or corrected", Query: []parameter{dryRunParameter}, Body: remedy{}, Reply: desk.Remedied{},
+			call: with(func(ctx context.Context, r request, body remedy) (any, error) {
+				return d.ReplayLetter(ctx, r.PathValue("id"), desk.Remedy{Reason: body.Reason, Value: body.Value, DryRun: r.dry}, r.actor)
+			})},
+		{Method: "POST", Path: "/dlq/{id}/discard", Summary: "Say that nothing is to be done about a dead letter", Query: []parameter{dryRunParameter}, Body: remedy{}, Reply: desk.Remedied{},
+			call: with(func(ctx context.Context, r request, body remedy) (any, error) {
+				return d.DiscardLetter(ctx, r.PathValue("id"), desk.Remedy{Reason: body.Reason, DryRun: r.dry}, r.actor)
+			})},
+		{Method: "POST", Path: "/replays", Summary: "Have records of a topic handled again; their idempotency keys are the same", Wait: longWait, Query: []parameter{dryRunParameter}, Body: replay{}, Reply: desk.Remedied{},
+			call: with(func(ctx context.Context, r request, body replay) (any, error) {
+				return d.Replay(ctx, desk.ReplayQuery{Topic: event.Topic(body.Topic), From: body.From, To: body.To, Where: body.Where, Reason: body.Reason, DryRun: r.dry}, r.actor)
+			})},
 		{Method: "GET", Path: "/status", Summary: "Show the pipeline at a glance", Reply: desk.Status{},
 			call: func(ctx context.Context, _ request) (any, error) { return d.Status(ctx), nil }},
 		{Method: "GET", Path: "/clock", Summary: "Show the pipeline's clock", Reply: desk.ClockReading{},

@@ -8,6 +8,7 @@ import (
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 
+	"joinery.internal/pkg/event"
 	"joinery.internal/services/console/internal/desk"
 )
 
@@ -142,11 +143,15 @@ func (a *Archive) DeadLetters(ctx context.Context, q desk.DeadLetterQuery) ([]de
 		Payload    string     `ch:"payload"`
 		ResolvedAt *time.Time `ch:"resolved_at"`
 		Resolution string     `ch:"resolution"`
+		Target     string     `ch:"target"`
+		SrcTopic   string     `ch:"src_topic"`
+		Raw        string     `ch:"raw"`
 	}
 	err := a.conn.Select(with(ctx, driver.Parameters{"id": q.ID, "state": q.State, "limit": fmt.Sprint(q.Limit)}), &rows, `
 		SELECT d.exception_id AS id, d.reason AS class, d.service AS service, d.message AS message, d.identity_id AS identity_id, d.occurred_at AS opened_at,
-			d.payload AS payload, e.resolved_at AS resolved_at, e.resolution AS resolution
-		FROM (SELECT *, JSONExtractString(payload, 'exception_id') AS exception_id FROM joinery.evidence WHERE src_topic = 'jml.dlq.v1') AS d
+			d.payload AS payload, e.resolved_at AS resolved_at, e.resolution AS resolution, d.target AS target, d.src_topic AS src_topic, d.raw AS raw
+		FROM (SELECT *, JSONExtractString(payload, 'exception_id') AS exception_id FROM joinery.evidence WHERE kind = 'exception.opened'
+			AND (src_topic = 'jml.dlq.v1' OR (src_topic = 'jml.provision.event.v1' AND reason = 'invalid'))) AS d
 		LEFT JOIN joinery.exceptions AS e ON e.exception_id = d.exception_id
 		WHERE ({id:String} = '' OR d.exception_id = {id:String})
 			AND ({state:String} = '' OR ({state:String} = 'open') = (e.resolved_at IS NULL))
@@ -164,10 +169,16 @@ func (a *Archive) DeadLetters(ctx context.Context, q desk.DeadLetterQuery) ([]de
 		if err := json.Unmarshal([]byte(r.Payload), &place); err != nil {
 			return nil, fmt.Errorf("read dead letter %s: %w", r.ID, err)
 		}
+		if r.SrcTopic != string(event.DeadLetters) { // an account that the provisioner parks: the record is what is desired of it
+			place.Topic = string(event.AccessDesired)
+		}
 		out[i] = desk.DeadLetter{ID: r.ID, Class: r.Class, Service: r.Service, Topic: place.Topic, Partition: place.Partition, Offset: place.Offset,
-			Message: r.Message, IdentityID: r.IdentityID, OpenedAt: moment(r.OpenedAt), ResolvedAt: moments(r.ResolvedAt), Resolution: r.Resolution}
+			Target: r.Target, Message: r.Message, IdentityID: r.IdentityID, OpenedAt: moment(r.OpenedAt), ResolvedAt: moments(r.ResolvedAt), Resolution: r.Resolution}
 		if q.ID != "" {
 			out[i].Payload = json.RawMessage(r.Payload)
+			if r.SrcTopic == string(event.DeadLetters) {
+				out[i].Raw = []byte(r.Raw)
+			}
 		}
 	}
 	return out, nil

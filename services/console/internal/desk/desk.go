@@ -70,15 +70,18 @@ type Journal interface {
 	Append(context.Context, ...Outgoing) error
 	Tail(context.Context, event.Topic) (Tail, error) // everything from now on
 	Last(ctx context.Context, topic event.Topic, limit int) ([]Incoming, error)
+	Read(ctx context.Context, topic event.Topic, see func(Incoming)) error // all there is now, in the order of each partition
 	Lag(context.Context) ([]Lag, error)
 }
 
-// Outgoing is a record to write. Its partition is that of its key, or Everywhere: one copy in each.
+// Outgoing is a record to write. Its partition is the one given, else that of its key, or Everywhere: one copy in each.
 type Outgoing struct {
 	Topic      event.Topic
 	Key        string
+	Partition  *int32
 	Everywhere bool
 	Value      []byte
+	Headers    map[string][]byte
 }
 
 // Incoming is a record read.

@@ -138,10 +138,13 @@ type DeadLetter struct {
 	Offset     int64           `json:"offset"`
 	Message    string          `json:"message"`
 	IdentityID string          `json:"identity_id"`
+	Target     string          `json:"target" doc:"of an account that the provisioner parks"`
 	OpenedAt   time.Time       `json:"opened_at"`
 	ResolvedAt time.Time       `json:"resolved_at,omitzero"`
 	Resolution string          `json:"resolution"`
 	Payload    json.RawMessage `json:"payload,omitempty" doc:"the whole dead letter; only when one is asked for"`
+
+	Raw []byte `json:"-"` // as it stands in jml.dlq.v1, only when one is asked for; empty: an account that the provisioner parks
 }
 
 // Target is a system that is provisioned.

@@ -14,6 +14,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,12 +119,19 @@ func (j *Journal) place(ctx context.Context, out []desk.Outgoing) ([]*kgo.Record
 			counts[o.Topic] = n
 		}
 		first, last := int32(0), n-1
-		if !o.Everywhere {
+		switch {
+		case o.Partition != nil:
+			first, last = *o.Partition, *o.Partition
+		case !o.Everywhere:
 			first = stream.Partition(o.Key, n)
 			last = first
 		}
+		var headers []kgo.RecordHeader
+		for _, name := range slices.Sorted(maps.Keys(o.Headers)) {
+			headers = append(headers, kgo.RecordHeader{Key: name, Value: o.Headers[name]})
+		}
 		for p := first; p <= last; p++ {
-			records = append(records, &kgo.Record{Topic: string(o.Topic), Partition: p, Key: []byte(o.Key), Value: o.Value})
+			records = append(records, &kgo.Record{Topic: string(o.Topic), Partition: p, Key: []byte(o.Key), Value: o.Value, Headers: headers})
 		}
 	}
 	return records, nil

@@ -76,6 +76,33 @@ func (j *Journal) Last(ctx context.Context, topic event.Topic, limit int) ([]des
 	return out[max(0, len(out)-limit):], nil
 }
 
+// Read implements desk.Journal.
+func (j *Journal) Read(ctx context.Context, topic event.Topic, see func(desk.Incoming)) error {
+	first, err := j.offsets(ctx, topic, j.admin.ListStartOffsets)
+	if err != nil {
+		return err
+	}
+	ends, err := j.offsets(ctx, topic, j.admin.ListCommittedOffsets)
+	if err != nil {
+		return err
+	}
+	for p, end := range ends {
+		for from := first[p]; from < end; from += readSpan {
+			records, err := j.span(ctx, topic, p, from, min(end, from+readSpan))
+			if err != nil {
+				return err
+			}
+			for _, r := range records {
+				see(r)
+			}
+		}
+	}
+	return nil
+}
+
+// readSpan is how many offsets are read at a time.
+const readSpan = 50_000
+
 // lastOf reads one partition's newest records. How many of the places before the end hold one is not known (ends of
 // transactions and compaction leave gaps), so it looks further back until it has enough or is at the start.
 func (j *Journal) lastOf(ctx context.Context, topic event.Topic, p int32, start, end int64, limit int) ([]desk.Incoming, error) {

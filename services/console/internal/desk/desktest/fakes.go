@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -35,7 +36,10 @@ func (j *Journal) Append(_ context.Context, out ...desk.Outgoing) error {
 	}
 	for _, o := range out {
 		first, last := int32(0), int32(Partitions-1)
-		if !o.Everywhere {
+		switch {
+		case o.Partition != nil:
+			first, last = *o.Partition, *o.Partition
+		case !o.Everywhere:
 			first = stream.Partition(o.Key, Partitions)
 			last = first
 		}
@@ -79,6 +83,15 @@ func (j *Journal) Last(_ context.Context, topic event.Topic, limit int) ([]desk.
 	defer j.mu.Unlock()
 	of := slices.DeleteFunc(slices.Clone(j.records), func(r desk.Incoming) bool { return r.Topic != topic })
 	return of[max(0, len(of)-limit):], nil
+}
+
+// Read implements desk.Journal.
+func (j *Journal) Read(ctx context.Context, topic event.Topic, see func(desk.Incoming)) error {
+	records, err := j.Last(ctx, topic, math.MaxInt)
+	for _, r := range records {
+		see(r)
+	}
+	return err
 }
 
 // Lag implements desk.Journal.
