@@ -11,12 +11,18 @@ const (
 	GuardCancel  GuardAct = "cancel"  // do not do it, until something newer is wanted
 )
 
-// GuardCommand is one person's act on what a guard holds: the value of jml.guard.command.v1, one record in every
-// partition, keyed by the trip.
+// The acts on a whole target. One person is enough: nothing is lost by waiting.
+const (
+	TargetPause  GuardAct = "pause"  // send nothing to the target
+	TargetResume GuardAct = "resume" // send what has waited
+)
+
+// GuardCommand is one person's act on what a guard holds, or on a target: the value of jml.guard.command.v1, one record in
+// every partition, keyed by the trip or target.
 type GuardCommand struct {
 	ID     string     `avro:"id"`
 	Kind   GuardAct   `avro:"kind"`
-	Hold   string     `avro:"hold"` // the guard's trip, as its exception_id names it
+	Hold   string     `avro:"hold"` // the guard's trip, as its exception_id names it; of pause and resume: the target
 	Actor  IdentityID `avro:"actor"`
 	Reason string     `avro:"reason"`
 	At     time.Time  `avro:"at"`

@@ -73,6 +73,10 @@ const (
 	DriftAdopted  Kind = "drift.adopted"
 	DriftReported Kind = "drift.reported"
 
+	// TargetPaused and TargetResumed are a person's word: nothing is sent to the target between them.
+	TargetPaused  Kind = "target.paused"
+	TargetResumed Kind = "target.resumed"
+
 	GuardTripped Kind = "guard.tripped"
 	// GuardVoted is one person's act on what a guard holds; the second alike decides.
 	GuardVoted     Kind = "guard.voted"

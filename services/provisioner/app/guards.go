@@ -36,6 +36,9 @@ func (p provisioner) command(tx *stream.Tx, r stream.Record) error {
 	if c.ID == "" || c.Actor == "" || strings.TrimSpace(c.Reason) == "" {
 		return stream.Poison("invalid", errors.New("a guard command needs an id, an actor and a reason"))
 	}
+	if c.Kind == event.TargetPause || c.Kind == event.TargetResume {
+		return p.halt(tx, c, r.ID())
+	}
 	if _, ok := guard.ScopeOf(c.Hold); !ok || (c.Kind != event.GuardRelease && c.Kind != event.GuardCancel) {
 		return stream.Poison("invalid", fmt.Errorf("guard command %s: kind %q of hold %q; release or cancel what a guard.tripped names as exception_id", c.ID, c.Kind, c.Hold))
 	}
@@ -111,6 +114,9 @@ func (p provisioner) woken(tx *stream.Tx, key string) {
 func (p provisioner) seat(tx *stream.Tx) {
 	seat := desk.Seat{Partition: tx.Partition(), Accounts: map[string]int{}, Counted: map[string][]guard.Count{}}
 	since := map[guard.Scope]time.Time{} // counted before that: over
+	for target := range pauses.All(tx) {
+		seat.Paused = append(seat.Paused, target)
+	}
 	for id, t := range trips.All(tx) {
 		scope, _ := guard.ScopeOf(id)
 		switch {

@@ -59,6 +59,7 @@ type Desk interface {
 	Probe(ctx context.Context, target string) desk.Health
 	Seat(ctx context.Context, s desk.Seat)
 	Decided(trip string)
+	Pause(target string, on bool)
 }
 
 // probe asks for a target's health; probed is the answer.
@@ -107,6 +108,8 @@ func perform(ctx context.Context, d Desk, effect any) any {
 		d.Seat(ctx, e)
 	case decided:
 		d.Decided(e.trip)
+	case halted:
+		d.Pause(e.target, e.on)
 	}
 	return nil
 }

@@ -93,6 +93,14 @@ func targets(d *desk.Desk) []operation {
 			call: func(ctx context.Context, r request) (any, error) {
 				return listed(d.CheckTarget(ctx, r.PathValue("target")))
 			}},
+		{Method: "POST", Path: "/targets/{target}/pause", Summary: "Send nothing to a target until it is resumed", Query: []parameter{dryRunParameter}, Body: guardDecision{}, Reply: desk.Paused{},
+			call: with(func(ctx context.Context, r request, body guardDecision) (any, error) {
+				return d.PauseTarget(ctx, r.PathValue("target"), true, desk.Remedy{Reason: body.Reason, DryRun: r.dry}, r.actor)
+			})},
+		{Method: "POST", Path: "/targets/{target}/resume", Summary: "Send a paused target what has waited", Query: []parameter{dryRunParameter}, Body: guardDecision{}, Reply: desk.Paused{},
+			call: with(func(ctx context.Context, r request, body guardDecision) (any, error) {
+				return d.PauseTarget(ctx, r.PathValue("target"), false, desk.Remedy{Reason: body.Reason, DryRun: r.dry}, r.actor)
+			})},
 		{Method: "POST", Path: "/targets/{target}/reconcile", Summary: "Compare a target with what it should be, now; answers when that is done", Wait: longWait,
 			Query: []parameter{dryRunParameter, {"timeout", "how long to wait, such as 90s; default 10m"}}, Body: sweep{}, Reply: desk.Sweep{},
 			call: with(func(ctx context.Context, r request, body sweep) (any, error) {

@@ -20,15 +20,17 @@ func (a *Archive) Targets(ctx context.Context, now time.Time) (map[string]desk.T
 		Failed      uint64    `ch:"failed"`
 		LastApplied time.Time `ch:"last_applied"`
 		LastSwept   time.Time `ch:"last_swept"`
+		Paused      bool      `ch:"paused"`
 	}
 	err := a.conn.Select(with(ctx, driver.Parameters{"day": instant(now.Add(-24 * time.Hour))}), &rows, `
-		SELECT target, countIf(state IN ('active', 'disabled')) AS accounts, sum(failures) AS failed, max(applied) AS last_applied, max(swept) AS last_swept
+		SELECT target, countIf(state IN ('active', 'disabled')) AS accounts, sum(failures) AS failed, max(applied) AS last_applied, max(swept) AS last_swept, max(paused) > max(resumed) AS paused
 		FROM (
 			SELECT target, identity_id,
 				argMaxIf(JSONExtractString(payload, 'state'), (occurred_at, src_offset), kind IN ('provision.applied', 'provision.adopted', 'provision.unchanged')) AS state,
 				countIf(kind IN ('provision.failed', 'provision.dead_lettered') AND occurred_at > parseDateTime64BestEffort({day:String}, 3, 'UTC')) AS failures,
 				maxIf(occurred_at, kind = 'provision.applied') AS applied,
-				maxIf(occurred_at, src_topic = 'jml.drift.event.v1' AND JSONExtractString(payload, 'drift') = 'swept') AS swept
+				maxIf(occurred_at, src_topic = 'jml.drift.event.v1' AND JSONExtractString(payload, 'drift') = 'swept') AS swept,
+				maxIf(occurred_at, kind = 'target.paused') AS paused, maxIf(occurred_at, kind = 'target.resumed') AS resumed
 			FROM joinery.evidence WHERE target != '' AND src_topic IN ('jml.provision.event.v1', 'jml.drift.event.v1')
 			GROUP BY target, identity_id)
 		GROUP BY target`)
@@ -37,7 +39,7 @@ func (a *Archive) Targets(ctx context.Context, now time.Time) (map[string]desk.T
 	}
 	out := map[string]desk.TargetUse{}
 	for _, r := range rows {
-		out[r.Target] = desk.TargetUse{Accounts: int64(r.Accounts), Failed24h: int64(r.Failed), LastApplied: moment(r.LastApplied), LastSwept: moment(r.LastSwept)}
+		out[r.Target] = desk.TargetUse{Accounts: int64(r.Accounts), Failed24h: int64(r.Failed), LastApplied: moment(r.LastApplied), LastSwept: moment(r.LastSwept), Paused: r.Paused}
 	}
 	return out, nil
 }

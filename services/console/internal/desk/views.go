@@ -162,6 +162,7 @@ type TargetUse struct {
 	Failed24h   int64     `json:"failed_24h"`
 	LastApplied time.Time `json:"last_applied,omitzero"`
 	LastSwept   time.Time `json:"last_swept,omitzero"`
+	Paused      bool      `json:"paused" doc:"nothing is sent to it until somebody resumes it"`
 }
 
 // Finding is one result of a check of a target.

@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	deadLetterColumns = columns("ID=id CLASS=class SERVICE=service TOPIC=topic PARTITION=partition OFFSET=offset OPENED=opened_at RESOLVED=resolved_at MESSAGE=message")
-	targetColumns     = columns("ID=id CONNECTOR=connector ENTITLEMENTS=entitlements OWNER=owner ACCOUNTS=accounts FAILED_24H=failed_24h LAST_APPLIED=last_applied LAST_SWEPT=last_swept")
+	deadLetterColumns = columns("ID=id CLASS=class SERVICE=service TOPIC=topic PARTITION=partition OFFSET=offset TARGET=target OPENED=opened_at RESOLVED=resolved_at MESSAGE=message")
+	targetColumns     = columns("ID=id CONNECTOR=connector ENTITLEMENTS=entitlements OWNER=owner PAUSED=paused ACCOUNTS=accounts FAILED_24H=failed_24h LAST_APPLIED=last_applied LAST_SWEPT=last_swept")
 	findingColumns    = columns("LEVEL=level WHAT=id MESSAGE=message")
 	sweepFields       = columns("ID=id TARGET=target OUTCOME=outcome COMPARED=compared PARTITIONS=partitions FAILURES=failures")
 	driftColumns      = columns("KIND=kind CLASS=class ACTION=action PERSON=identity_id ACCOUNT=account ITEMS=items MESSAGE=message")
@@ -74,7 +74,7 @@ func (t *tool) deadLetters() *cobra.Command {
 			}
 			return t.showOne(answer, append(append([]column{}, deadLetterColumns...), column{"PAYLOAD", "payload"}))
 		}}
-	return group("dlq", "Dead letters: list, show", list, show)
+	return group("dlq", "Dead letters: list, show, replay, discard", list, show, t.replayLetter(), t.discardLetter())
 }
 
 func (t *tool) target() *cobra.Command {
@@ -98,7 +98,8 @@ func (t *tool) target() *cobra.Command {
 			}
 			return exitIfFault(answer)
 		}}
-	return group("target", "Systems that are provisioned: list, check, reconcile", list, check, t.reconcile())
+	return group("target", "Systems that are provisioned: list, check, reconcile, pause, resume", list, check, t.reconcile(),
+		t.pauseTarget("pause", "Send nothing to a target until it is resumed, also over restarts"), t.pauseTarget("resume", "Send a paused target what has waited"))
 }
 
 func exitIfFault(answer json.RawMessage) error {

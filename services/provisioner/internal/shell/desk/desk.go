@@ -136,6 +136,11 @@ func wait(ctx context.Context, d time.Duration) bool {
 func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
 	now := t.clock.Now()
 	r.Ended = now
+	if t.gate.isPaused(t.Name) {
+		r.Refused, r.Class = true, connector.Transient
+		r.Message = "not tried: the target is paused; resume it"
+		return
+	}
 	if pause := t.pace.quiet(); pause > patience {
 		r.Refused, r.Class, r.RetryAfter = true, connector.Throttled, pause
 		r.Message = "not tried: the target asked us to wait"
@@ -212,6 +217,9 @@ func (d *Desk) Probe(ctx context.Context, name string) Health {
 	t := d.targets[name]
 	if t == nil {
 		return Up // a call says what is wrong
+	}
+	if d.gate.isPaused(name) {
+		return Down
 	}
 	now := t.clock.Now()
 	if h, known := t.breaker.ask(); known {

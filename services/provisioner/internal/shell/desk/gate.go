@@ -33,6 +33,7 @@ type gate struct {
 	changed time.Time     // when partitions last came or went
 	windows map[guard.Scope]*window
 	trips   map[guard.Scope][]string // that hold, oldest first
+	paused  map[string]bool          // targets
 }
 
 // Seat is what a partition brings along when it is taken.
@@ -41,6 +42,7 @@ type Seat struct {
 	Accounts  map[string]int // that exist, by target
 	Counted   map[string][]guard.Count
 	Trips     []string // that hold
+	Paused    []string // targets that nothing is sent to
 }
 
 type seated struct{ accounts map[string]int }
@@ -62,7 +64,7 @@ const settleGate = 2 * time.Second
 
 func newGate(o Options) *gate {
 	return &gate{clock: o.Clock, rules: o.Rules.Guards, partitions: max(1, o.Partitions), seats: map[int32]*seated{}, arrived: make(chan struct{}),
-		windows: map[guard.Scope]*window{}, trips: map[guard.Scope][]string{}}
+		windows: map[guard.Scope]*window{}, trips: map[guard.Scope][]string{}, paused: map[string]bool{}}
 }
 
 // Seat takes a partition into the count until ctx ends. No call of a partition is made before.
@@ -97,9 +99,25 @@ func (g *gate) share() float64 {
 // Decided ends a trip: what follows is counted afresh.
 func (d *Desk) Decided(trip string) { d.gate.decided(trip) }
 
+// Pause has nothing sent to a target any more, or again.
+func (d *Desk) Pause(target string, on bool) {
+	d.gate.mu.Lock()
+	defer d.gate.mu.Unlock()
+	d.gate.paused[target] = on
+}
+
+func (g *gate) isPaused(target string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused[target]
+}
+
 func (g *gate) seat(s Seat) *seated {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	for _, target := range s.Paused {
+		g.paused[target] = true
+	}
 	g.remove(s.Partition)
 	mine := &seated{accounts: s.Accounts}
 	if mine.accounts == nil {
