@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"joinery.internal/pkg/event"
 	"joinery.internal/services/ingest/internal/calendar"
@@ -119,7 +120,7 @@ func (r *reader) feed(f *Feed) {
 	}
 	if folded := r.take(r.uvarint()); folded != "" {
 		f.base = new(base)
-		if err := json.Unmarshal([]byte(folded), f.base); err != nil {
+		if err := json.Unmarshal([]byte(folded), f.base); err != nil || !f.base.whole() {
 			r.fail()
 		}
 	}
@@ -135,6 +136,13 @@ func (r *reader) feed(f *Feed) {
 		}
 	}
 	f.place()
+}
+
+// whole says that nothing is missing that is always there.
+func (b *base) whole() bool {
+	return !slices.ContainsFunc(b.Track.Spells, func(sp spell) bool {
+		return sp.Carry == nil || slices.ContainsFunc(sp.Slices, func(s slice) bool { return s.Says == nil })
+	})
 }
 
 // What a fact in bytes has, as flags.
@@ -194,7 +202,9 @@ func (r *reader) fact(f, last *fact, says *sayings, sequence *int64) {
 	f.Known = f.Recorded + r.varint()
 	f.Kind = event.Upsert
 	if flags&hasPerson == 0 {
-		f.Kind = event.RecordKind(r.text())
+		if f.Kind = event.RecordKind(r.text()); f.Kind == event.Upsert {
+			r.fail()
+		}
 	}
 	if flags&hasSequence != 0 {
 		*sequence = last.sequence() + r.varint()

@@ -23,6 +23,7 @@ func FuzzState(f *testing.F) {
 	if b, err := s.AppendBinary(nil); err == nil {
 		f.Add(b)
 	}
+	f.Add(append([]byte{codecVersion, 0, 0, 0, 0, 1, 2, 'h', 2, '7', 20}, "employment\x00\x00\x12{\"t\":{\"s\":[{}]}}\x01\x08"...)) // a base that lacks what is always there
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var s State
 		if s.UnmarshalBinary(b) != nil {
