@@ -3,6 +3,7 @@ package gate_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/intake/gate"
 )
 
@@ -92,5 +94,32 @@ func TestAFaultOfOursIsForTheLogAndNotForTheSender(t *testing.T) {
 	c.Refused("hr", gate.Refuse(http.StatusUnauthorized, "token", "no"))
 	if log.Len() > 0 {
 		t.Errorf("what senders do wrong is counted, not logged: %s", log.String())
+	}
+}
+
+// instant is a sink that has everything at once.
+type instant struct{}
+
+func (instant) Put(context.Context, []event.SourceRecord) error { return nil }
+
+// silent is a sink that says nothing for ever.
+type silent struct{}
+
+func (silent) Put(ctx context.Context, _ []event.SourceRecord) error {
+	<-make(chan struct{})
+	return ctx.Err()
+}
+
+func TestWhatKafkaHasIsAcknowledgedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for range 10_000 { // a race of the answer with its own time-out would show in some
+		if err := gate.Put(t.Context(), instant{}, nil); err != nil {
+			t.Fatalf("taken, and told %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := gate.Put(ctx, silent{}, nil); gate.RefusalOf(err).Status != http.StatusServiceUnavailable {
+		t.Errorf("not taken, and told %v", err)
 	}
 }

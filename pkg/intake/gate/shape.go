@@ -22,11 +22,9 @@ type Sink interface {
 // that is on its way cannot be called back, so what comes of it is waited for in the background, until the sink is closed.
 func Put(ctx context.Context, s Sink, records []event.SourceRecord) error {
 	ctx, cancel := context.WithTimeout(ctx, PutTimeout)
+	defer cancel()
 	done := make(chan error, 1)
-	go func() {
-		defer cancel()
-		done <- s.Put(ctx, records)
-	}()
+	go func() { done <- s.Put(ctx, records) }()
 	var err error
 	select {
 	case err = <-done:
