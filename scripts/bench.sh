@@ -8,6 +8,9 @@ echo
 echo "## The runtime, beside the bare loop"
 (cd pkg && go run ./stream/bench) || failed=1 # what it could not measure it has said
 echo
+echo "## The last mile: a provisioner process and a fast SCIM target, beside the bare HTTP loop"
+(cd services && go test -run '^$' -bench . -benchtime 1x ./provisioner/process 2>/dev/null | grep -E '^Benchmark')
+echo
 echo "## The parts (go test -bench)"
 (cd pkg && go test -run '^$' -bench . -benchtime 1s ./wire ./policy ./evidence ./stream ./intake/kafka | grep -E '^(Benchmark|pkg:)')
 (cd services && go test -run '^$' -bench . -benchtime 1s ./ingest/internal/lifecycle ./policy-resolver/internal/access ./reconciler/app | grep -E '^(Benchmark|pkg:)')
