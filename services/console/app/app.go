@@ -132,10 +132,10 @@ func serveConsole(ctx context.Context, env service.Env, o Options) (err error) {
 	return group.Wait()
 }
 
-// remedyOptions are those of the topology in the console, which is ready without it.
+// remedyOptions are those of the topology in the console, which is ready without it. Its state is too small for a cache.
 func remedyOptions(env service.Env) stream.Options {
 	o := env.Stream()
-	o.OnReady = nil
+	o.OnReady, o.CacheDir = nil, ""
 	return o
 }
 
