@@ -38,6 +38,12 @@ func TestEveryRowOfTheLifecycleTable(t *testing.T) {
 	}
 	t.Run("what live state said at any time is what the evidence says of then, known then", s.checkMemories)
 	t.Run("a policy does what its simulation said", func(t *testing.T) { s.checkSimulation(t, dir) })
+	t.Run("the evidence is whole, by its own proof", func(t *testing.T) {
+		s.settled()
+		if out, errs, code := s.joinery("verify"); code != 0 {
+			t.Errorf("verify: exit %d, %s%s", code, out, errs)
+		}
+	})
 	s.evidenceIsWhole()
 }
 

@@ -131,6 +131,8 @@ func figures(d *desk.Desk) []operation {
 				}
 				return d.KPI(ctx, since)
 			}},
+		{Method: "GET", Path: "/verify", Summary: "Prove from the evidence alone that its chains are whole, or name the first bad row of each", Reply: desk.Verification{}, Wait: longWait,
+			call: func(ctx context.Context, _ request) (any, error) { return d.Verify(ctx) }},
 		{Method: "POST", Path: "/sql", Summary: "Query the evidence, read only", Body: query{}, Reply: desk.Table{}, Wait: time.Minute,
 			call: with(func(ctx context.Context, r request, body query) (any, error) {
 				return d.SQL(ctx, body.Query)

@@ -63,6 +63,7 @@ type Archive interface {
 	KPI(ctx context.Context, since time.Time) (evidence.KPITable, error)
 	Counts(context.Context) (Counts, error)
 	Query(ctx context.Context, sql string) (Table, error)
+	Audit(ctx context.Context, visit func(evidence.Row) error) error // chained rows, by topic, partition, writer and seq
 }
 
 // Journal is the topics: written all or nothing, read as committed.

@@ -338,7 +338,7 @@ func TestStatusNamesTheSourcesThatAreSilent(t *testing.T) {
 		"spec: {authority: employment, intake: {records: {}}, expectEvery: 24h}\n---\n" +
 		"apiVersion: joinery/v1\nkind: Source\nmetadata: {name: soc}\nspec: {authority: signal, intake: {records: {}}}\n")}
 	w.Policy.Bundle(event.PolicyBundle{Hash: "later", Files: map[string]string{file.Name: string(file.Data)}})
-	w.Policy.Activation(0, event.PolicyActivation{Hash: "later", At: desktest.Start})
+	w.Policy.Activation(0, event.PolicyActivation{Hash: "later", At: desktest.Start.Add(time.Second)})
 	for heard, want := range map[time.Duration]bool{time.Hour: false, 25 * time.Hour: true} {
 		w.Archive.Heard = map[string]time.Time{"hr": w.Desk.ReadClock().Now.Add(-heard)}
 		s := w.Desk.Status(t.Context())
