@@ -22,7 +22,8 @@ const (
 	paceRest  = 20 * time.Millisecond
 	readAhead = 32 << 10 // bytes of a partition at first: with the client's 1 MB, a record of a quiet input waited for 20,000 of a busy one
 
-	paceBatch = 500 // more records than this waiting are worth a transaction at once
+	paceMost  = 5000 // records that what is read ahead grows to, even where transactions may not
+	paceBatch = 500  // more records than this waiting are worth a transaction at once
 
 	batchQuick = 100 * time.Millisecond // a transaction of a backlog that took less may have twice the records next time
 	batchSlow  = 250 * time.Millisecond // one that took more, half
@@ -81,6 +82,6 @@ func (p *pace) fit(records, waiting, limit int, took time.Duration) {
 	case took > batchSlow:
 		p.size = full / 2
 	case took < batchQuick && records > 0 && waiting >= records:
-		p.size = min(2*full, limit)
+		p.size = min(2*full, max(limit, paceMost)) // small transactions, too, are best cut from a large fetch
 	}
 }

@@ -88,7 +88,7 @@ func TestABacklogIsNotMadeToWait(t *testing.T) {
 
 func TestTransactionsGrowWithABacklogAndShrinkWhenTheyAreSlow(t *testing.T) {
 	t.Parallel()
-	const limit = 5000
+	const limit = paceMost
 	p := &pace{}
 	check := func(when string, records int) {
 		t.Helper()
