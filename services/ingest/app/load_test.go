@@ -105,7 +105,7 @@ func (l *loaded) run() {
 	done := make(chan error, 1)
 	go func() {
 		done <- app.Run(ctx, service.Env{Name: "ingest", Instance: "0", Kafka: []string{l.broker}, Registry: wire.Static(), ConfigDir: l.config,
-			Clock: fixedClock{time.Now()}, Metrics: l.metrics})
+			DataDir: filepath.Join(filepath.Dir(l.config), "data"), Clock: fixedClock{time.Now()}, Metrics: l.metrics})
 	}()
 	l.t.Cleanup(func() {
 		cancel()
