@@ -111,6 +111,8 @@ type Desired struct {
 	EndSessions bool `avro:"end_sessions"`
 	// Formerly is the identity the account may still be marked with in the target: it is taken over from there.
 	Formerly IdentityID `avro:"formerly"`
+	// Source is that of the record that led to this version: guards may count sources apart. Empty: none did.
+	Source string `avro:"trigger_source"`
 }
 
 // Approval is the proof of an approved request, verified again before a privileged entitlement is given.

@@ -225,6 +225,23 @@ func TestAHeldLeaverIsOvertakenByAnEmergency(t *testing.T) {
 	}
 }
 
+func TestSourcesAreCountedApart(t *testing.T) {
+	t.Parallel()
+	p := staffed(t, 12, "{name: mass-leaver, action: disable, window: 1h, count: 3, per: [source, target]}")
+	for i := range 12 {
+		d := desired(fmt.Sprintf("p%02d", i), 2)
+		d.State, d.Lane, d.Entitlements, d.Source = event.AccountDisabled, event.LaneLeaver, nil, "hr"
+		if i >= 10 {
+			d.Source = "contractors"
+		}
+		p.want(d)
+	}
+	p.Perform()
+	if n := p.disabled(); n != 5 || p.count(event.ProvisionHeld) != 7 || p.count(event.GuardTripped) != 1 || !strings.Contains(p.trip(), "@hr") {
+		t.Errorf("%d disabled, want 3 of hr and both contractors; events %v", n, p.kinds())
+	}
+}
+
 func TestAPercentageIsOfTheAccountsThereAre(t *testing.T) {
 	t.Parallel()
 	p := staffed(t, 40, "{name: third, action: disable, window: 1h, percent: 30}")

@@ -5,7 +5,7 @@
 // an instance), nor the held accounts (package account). It is pure; nothing is safe for concurrent use.
 //
 //	for _, rule := range guard.Of(bundle) {
-//		if rule.Counts(lane, connector.Disable) { scope := rule.Scope("chat", ""); ... }
+//		if rule.Counts(lane, connector.Disable) { scope := rule.Scope("chat", "hr", ""); ... }
 //	}
 //	trip, events := trip.Take(command, cause, now)
 package guard
@@ -28,8 +28,7 @@ type Rule struct {
 	Window  time.Duration
 	Count   int     // accounts in a window; 0: no such bound
 	Percent float64 // of the accounts there are; 0: no such bound
-	// Per: what is counted apart. A role is counted by the entitlement it gives; the source is not known here, all count
-	// as one.
+	// Per: what is counted apart. A role is counted by the entitlement it gives.
 	Per []string
 }
 
@@ -53,17 +52,20 @@ func (r Rule) Counts(lane event.Lane, verb connector.Verb) bool {
 	return r.Action == string(verb)
 }
 
-// Scope is what is counted together, as text: guard[:target[:entitlement]].
+// Scope is what is counted together, as text: guard[:target][:entitlement][@source].
 type Scope string
 
-// Scope of a change; item is the entitlement of a grant or revoke.
-func (r Rule) Scope(target, item string) Scope {
+// Scope of a change that came of a source's record; item is the entitlement of a grant or revoke.
+func (r Rule) Scope(target, source, item string) Scope {
 	s := r.Name
 	if r.PerTarget() {
 		s += ":" + target
 	}
 	if item != "" && slices.Contains(r.Per, "role") {
 		s += ":" + item
+	}
+	if source != "" && slices.Contains(r.Per, "source") {
+		s += "@" + source
 	}
 	return Scope(s)
 }

@@ -50,8 +50,8 @@ func TestAGuardCountsItsActionAndOnlyItsOwnLooksAtTheEmergencyLane(t *testing.T)
 func TestATripNamesItsScope(t *testing.T) {
 	t.Parallel()
 	r := guard.Rule{Name: "mass-grant", Per: []string{"source", "target", "role"}}
-	for item, want := range map[string]guard.Scope{"": "mass-grant:chat", "group/v1.2": "mass-grant:chat:group/v1.2"} {
-		scope := r.Scope("chat", item)
+	for item, want := range map[string]guard.Scope{"": "mass-grant:chat@hr", "group/v1.2": "mass-grant:chat:group/v1.2@hr"} {
+		scope := r.Scope("chat", "hr", item)
 		if got, ok := guard.ScopeOf(guard.TripID(scope, "pe-1")); scope != want || !ok || got != scope {
 			t.Errorf("scope %q, read back as %q", scope, got)
 		}

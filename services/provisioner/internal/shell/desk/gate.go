@@ -202,7 +202,7 @@ func (g *gate) ask(c account.Call, op connector.Op) verdict {
 		if !r.Counts(c.Want.Lane, op.Verb) {
 			continue
 		}
-		scope := r.Scope(c.Want.Target, item)
+		scope := r.Scope(c.Want.Target, c.Want.Source, item)
 		if slices.Contains(c.Passed, scope) {
 			continue
 		}
