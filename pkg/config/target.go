@@ -23,6 +23,7 @@ type Target struct {
 	Reconcile    Reconcile       `key:"reconcile"`
 	SQL          *SQL            `key:"sql" doc:"statements of connector sql, with bound parameters only"`
 	REST         *REST           `key:"rest" doc:"calls of connector rest"`
+	Ticket       *Ticket         `key:"ticket" doc:"calls of connector ticket"`
 }
 
 // Offers reports whether the target has entitlements of a kind.
@@ -113,7 +114,7 @@ type SQLEntitlement struct {
 }
 
 func (t *Target) check(d *decoder, n *yaml.Node) {
-	needsURL := slices.Contains([]string{"scim", "ldap", "ad", "sql", "rest"}, t.Connector)
+	needsURL := slices.Contains([]string{"scim", "ldap", "ad", "sql", "rest", "ticket"}, t.Connector)
 	if _, ok := t.Connection["url"]; !ok && needsURL {
 		d.fault(keyNode(n, "connection"), "connector %s lacks spec.connection.url", t.Connector)
 	}
@@ -125,6 +126,7 @@ func (t *Target) check(d *decoder, n *yaml.Node) {
 	}
 	t.checkSQL(d, n)
 	t.checkREST(d, n)
+	t.checkTicket(d, n)
 }
 
 func (t *Target) checkSQL(d *decoder, n *yaml.Node) {

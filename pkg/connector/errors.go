@@ -15,6 +15,7 @@ import (
 //	transient    down, cut before it acted, 503         again, later                                  yes
 //	throttled    429, quota                             again, not before RetryAfter                  yes
 //	ambiguous    sent, no answer                        read first; Drive always does                 yes
+//	waiting      a person has been asked               again after RetryAfter; nothing is wrong              yes
 //	conflict     exists, or changed underneath          read, adopt or re-plan; maybe another name    yes
 //	not_found    the object is gone                     read and re-plan                              yes
 //	denied       our rights lack something              stop writes of that kind, alert               no
@@ -27,6 +28,7 @@ const (
 	Transient   Class = "transient"
 	Throttled   Class = "throttled"
 	Ambiguous   Class = "ambiguous"
+	Waiting     Class = "waiting"
 	Conflict    Class = "conflict"
 	NotFound    Class = "not_found"
 	Denied      Class = "denied"
@@ -37,7 +39,7 @@ const (
 // Retryable reports whether driving again, with nothing else changed, can succeed.
 func (c Class) Retryable() bool {
 	switch c {
-	case Transient, Throttled, Ambiguous, Conflict, NotFound:
+	case Transient, Throttled, Ambiguous, Waiting, Conflict, NotFound:
 		return true
 	default:
 		return false

@@ -17,6 +17,7 @@ type Settings struct {
 	Connection   map[string]string // as in the target file, secrets already resolved
 	SQL          *Statements       // only for connector sql
 	REST         *REST             // only for connector rest
+	Ticket       *Ticket           // only for connector ticket
 	Timeout      time.Duration     // one call to the target; 0: DefaultTimeout
 	Entitlements []string          // the kinds the target file manages
 	Attributes   []string          // the attribute names the target file maps; nil: not known

@@ -76,7 +76,7 @@ func Settings(t *config.Target, complete Complete) (connector.Settings, error) {
 // settings are all but the connection.
 func settings(t *config.Target) connector.Settings {
 	s := connector.Settings{Name: t.Name.Value, Connector: t.Connector, Timeout: t.Limits.Timeout, Connection: map[string]string{},
-		Attributes: []string{}, SQL: statements(t.SQL), REST: rest(t.REST)}
+		Attributes: []string{}, SQL: statements(t.SQL), REST: rest(t.REST), Ticket: ticket(t.Ticket)}
 	for _, kind := range t.Entitlements {
 		s.Entitlements = append(s.Entitlements, kind.Value)
 	}

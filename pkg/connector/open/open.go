@@ -21,7 +21,7 @@ type Factory struct {
 }
 
 // Names are the connectors a target file can name.
-func Names() []string { return []string{"ad", "ldap", "memory", "rest", "scim", "sql"} }
+func Names() []string { return []string{"ad", "ldap", "memory", "rest", "scim", "sql", "ticket"} }
 
 // Keys are the connection keys that a connector knows; ok is false where there is no such connector.
 func Keys(name string) (keys []string, ok bool) {
@@ -32,7 +32,7 @@ func Keys(name string) (keys []string, ok bool) {
 		return ldap.Keys(), true
 	case "memory":
 		return nil, true
-	case "rest":
+	case "rest", "ticket":
 		return rest.Keys(), true
 	case "scim":
 		return scim.Keys(), true
@@ -51,6 +51,9 @@ func (f Factory) Open(s connector.Settings) (connector.Connector, error) {
 	}
 	if s.Connector != "rest" && s.REST != nil {
 		return nil, connector.Errorf(connector.Invalid, op, "the rest section is for connector rest, not %s", s.Connector)
+	}
+	if s.Connector != "ticket" && s.Ticket != nil {
+		return nil, connector.Errorf(connector.Invalid, op, "the ticket section is for connector ticket, not %s", s.Connector)
 	}
 	for _, kind := range s.Entitlements {
 		if kind == "" || kind == "account" || strings.Contains(kind, "/") {
@@ -76,6 +79,8 @@ func (f Factory) Open(s connector.Settings) (connector.Connector, error) {
 		return scim.Open(s)
 	case "sql":
 		return sqldb.Open(s)
+	case "ticket":
+		return rest.OpenTickets(s)
 	default:
 		return nil, connector.Errorf(connector.Invalid, op, "connector %q is not known; it is one of %s", s.Connector, strings.Join(Names(), ", "))
 	}

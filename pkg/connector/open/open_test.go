@@ -25,6 +25,8 @@ func TestEveryNamedConnectorOpensWithoutACall(t *testing.T) {
 			Account: connector.RESTAccount{ID: "item.id", Account: "item.login", Enabled: "item.active"},
 			Calls: map[string]connector.RESTCall{"get": {Path: "u/{id}"}, "find": {Path: "u"}, "create": {Path: "u"}, "update": {Path: "u/{id}"},
 				"enable": {Path: "u/{id}"}, "disable": {Path: "u/{id}"}}}},
+		"ticket": {Connection: map[string]string{"url": "https://itsm.example/api"}, Ticket: &connector.Ticket{
+			ID: "item.id", State: "item.state", Payload: "item.payload", Find: connector.RESTCall{Path: "t"}, Open: connector.RESTCall{Path: "t"}}},
 		"ldap": {Connection: map[string]string{"url": "ldaps://ldap.acme.example", "base": "ou=people,dc=acme,dc=example"}},
 		"ad":   {Connection: map[string]string{"url": "ldaps://dc1.acme.example", "base": "ou=people,dc=acme,dc=example"}},
 		"scim": {Connection: map[string]string{"url": "https://chat.example/scim/v2", "token": "t"}, Entitlements: []string{"group"}},
@@ -52,7 +54,7 @@ func TestWrongSettingsAreRefusedWithWhatToDo(t *testing.T) {
 		settings connector.Settings
 		say      string
 	}{
-		{connector.Settings{Connector: "smoke-signals"}, "it is one of ad, ldap, memory, rest, scim, sql"},
+		{connector.Settings{Connector: "smoke-signals"}, "it is one of ad, ldap, memory, rest, scim, sql, ticket"},
 		{connector.Settings{Connector: "memory"}, "this process has no memory targets"},
 		{connector.Settings{Connector: "memory", Connection: map[string]string{"url": "x"}}, "it takes none"},
 		{connector.Settings{Connector: "scim"}, "connection.url must be the http or https address"},

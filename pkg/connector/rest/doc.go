@@ -1,5 +1,5 @@
 // Package rest is the connector for applications with a JSON API of their own: the target file says in CEL how to ask
-// and what the answers mean.
+// and what the answers mean. The same for people who are asked by the tickets of an ITSM (Tickets, connector ticket).
 //
 // It owns the running of those calls: expressions are compiled when it is opened, values are escaped where they go into a
 // path or a query, each change first reads the account. It knows no API of its own. It keeps an OAuth2 token, and nothing
@@ -19,6 +19,7 @@
 //	key                          idempotency key, also sent as Idempotency-Key with every change
 //	limit, cursor, page          of a list: accounts wanted, what `next` gave, the page's number from 1
 //	response, headers, items     an answer, its headers in lower case, and what `items` gave
+//	title, text, payload         of a ticket to be opened; payload must come back in item
 //	item                         one account or name; a field that is missing is null
 //
 // A path has variables in braces: users/{id}. Two calls find an account: get by id, and find, once by external_id and

@@ -24,6 +24,7 @@ var variables = map[string]*cel.Type{
 	"account": cel.StringType, "external_id": cel.StringType, "id": cel.StringType, "name": cel.StringType, "key": cel.StringType,
 	"enabled": cel.BoolType, "attributes": cel.MapType(cel.StringType, cel.DynType),
 	"limit": cel.IntType, "page": cel.IntType, "cursor": cel.StringType,
+	"title": cel.StringType, "text": cel.StringType, "payload": cel.StringType,
 	"response": cel.DynType, "items": cel.DynType, "item": cel.DynType, "headers": cel.MapType(cel.StringType, cel.StringType),
 }
 
@@ -33,7 +34,7 @@ type values map[string]any
 // blank are values of which none is set.
 func blank() values {
 	return values{"account": "", "external_id": "", "id": "", "name": "", "key": "", "enabled": false, "attributes": map[string]any{},
-		"limit": 0, "page": 0, "cursor": "", "response": nil, "items": nil, "item": nil, "headers": map[string]string{}}
+		"limit": 0, "page": 0, "cursor": "", "title": "", "text": "", "payload": "", "response": nil, "items": nil, "item": nil, "headers": map[string]string{}}
 }
 
 // with returns a copy with more set.

@@ -32,7 +32,8 @@ type kind struct {
 
 // methods are the usual ones.
 var methods = map[string]string{"get": "GET", "find": "GET", "list": "GET", "create": "POST", "update": "PATCH", "enable": "PATCH",
-	"disable": "PATCH", "delete": "DELETE", "grant": "PUT", "revoke": "DELETE"}
+	"disable": "PATCH", "delete": "DELETE", "grant": "PUT", "revoke": "DELETE",
+	"open": "POST", "cancel": "PATCH"}
 
 // Open checks the settings and compiles the expressions; it makes no call, so that a target that is down can be opened.
 func Open(s connector.Settings) (*Client, error) {
@@ -40,9 +41,9 @@ func Open(s connector.Settings) (*Client, error) {
 	if err := s.CheckKeys(Keys()...); err != nil {
 		return nil, err
 	}
-	base, err := url.Parse(s.Connection["url"])
-	if err != nil || base.Host == "" || base.User != nil || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, connector.Errorf(connector.Invalid, op, "connection.url must be the http or https address of the API, without a password")
+	base, err := baseURL(s)
+	if err != nil {
+		return nil, err
 	}
 	if s.REST == nil {
 		return nil, connector.Errorf(connector.Invalid, op, "the target file has no rest section; connector rest needs its calls")
@@ -56,6 +57,14 @@ func Open(s connector.Settings) (*Client, error) {
 		return nil, &connector.Error{Class: connector.Invalid, Op: op, Err: err}
 	}
 	return c, nil
+}
+
+func baseURL(s connector.Settings) (*url.URL, error) {
+	base, err := url.Parse(s.Connection["url"])
+	if err != nil || base.Host == "" || base.User != nil || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, connector.Errorf(connector.Invalid, "open target "+s.Name, "connection.url must be the http or https address of the API, without a password")
+	}
+	return base, nil
 }
 
 // compile compiles every expression, or names every fault.

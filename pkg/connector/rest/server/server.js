@@ -3,7 +3,7 @@
 const jsonServer = require('json-server');
 
 const token = process.argv[2];
-const empty = () => ({ users: [], memberships: [] });
+const empty = () => ({ users: [], memberships: [], tickets: [] });
 const router = jsonServer.router(empty());
 const app = jsonServer.create();
 app.use((req, res, next) => {

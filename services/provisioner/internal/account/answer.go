@@ -24,6 +24,7 @@ const ReadBack = "read_back"
 //	refused: nothing was sent   deferred              waits for the target; the try is not counted
 //	transient ambiguous         deferred              backs off, or waits for the target when that is down
 //	throttled                   deferred              backs off, not before RetryAfter
+//	waiting                     deferred              looks again after RetryAfter, for as long as it takes
 //	conflict not_found          deferred              plans again at once 3 times, then backs off
 //	denied                      failed, exception     backs off from 10 s, or waits until the right is back
 //	invalid unsupported         dead_lettered,        parked: a newer or repeated desired, or a nudge, drives it
@@ -44,6 +45,8 @@ func (w Work) Answered(r Result) Decision {
 		w.done(r)
 	case r.Refused:
 		w.refused(r)
+	case r.Class == connector.Waiting:
+		w.waiting(r)
 	default:
 		w.failed(r)
 	}
@@ -154,15 +157,30 @@ func (w *Work) refused(r Result) {
 	}
 }
 
+// waiting: a person has been asked for what is in doubt. Nothing fails, and no try is counted.
+func (w *Work) waiting(r Result) {
+	s := &w.State
+	w.doubt(r)
+	w.keepName(r)
+	w.defers(WaitBackoff, r.RetryAfter, r)
+	s.Intent, s.Tries, s.Failing = nil, 0, time.Time{}
+	w.goOn()
+}
+
+// doubt remembers what may have been changed.
+func (w *Work) doubt(r Result) {
+	for _, c := range r.Doubt {
+		if !slices.Contains(w.State.Doubt, c) {
+			w.State.Doubt = append(w.State.Doubt, c)
+		}
+	}
+}
+
 func (w *Work) failed(r Result) {
 	s := &w.State
 	w.failing()
 	s.Tries++
-	for _, c := range r.Doubt {
-		if !slices.Contains(s.Doubt, c) {
-			s.Doubt = append(s.Doubt, c)
-		}
-	}
+	w.doubt(r)
 	w.keepName(r)
 	switch r.Class {
 	case connector.Invalid, connector.Unsupported:

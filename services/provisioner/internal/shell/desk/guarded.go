@@ -23,7 +23,7 @@ type guarded struct {
 	counted []guard.Count  // by guards that let changes of the call through
 	held    *account.Held  // a guard holds a change, and with it the rest of the call
 	wait    time.Duration  // the gate cannot tell yet
-	doubt   []connector.Op // a change that got no answer, or one that does not say whether it was made
+	doubt   []connector.Op // a change that got no answer, one that does not say whether it was made, or one left to a person
 	failed  bool           // a request got no answer, or one that means "not now"
 	denied  bool           // a request was denied by the target
 	refused bool           // a request was not made, for want of a right
@@ -61,7 +61,7 @@ func (g *guarded) Apply(ctx context.Context, op connector.Op) (res connector.Res
 	}
 	err = g.request(ctx, requestKind(op), string(op.Verb)+" account "+op.Ref.Account, true, func(ctx context.Context) error {
 		res, err = g.c.Apply(ctx, op)
-		if class := connector.ClassOf(err); class == connector.Transient || class == connector.Ambiguous {
+		if class := connector.ClassOf(err); class == connector.Transient || class == connector.Ambiguous || class == connector.Waiting {
 			g.doubt = append(g.doubt, op)
 		}
 		return err
@@ -97,7 +97,7 @@ func (g *guarded) request(ctx context.Context, kind, what string, paced bool, do
 		g.failed = true
 	case connector.Denied:
 		g.denied = true
-	case "", connector.NotFound, connector.Conflict:
+	case "", connector.NotFound, connector.Conflict, connector.Waiting:
 		g.t.pace.answered(time.Now())
 	}
 	g.t.rights.note(kind, g.call.Key, class, g.t.clock.Now())
