@@ -96,6 +96,9 @@ func (b *Book) follow(ctx context.Context, f *feed, source Source, token *string
 		case err == nil:
 			*token = change.Token
 			f.put(change, partitions, b.clock.Now())
+		case connector.ClassOf(err) == connector.Denied || connector.ClassOf(err) == connector.Unsupported:
+			f.describe(drift.Listing{}, false) // it will not tell us: only sweeps find drift here
+			return false
 		case *token == "" || connector.ClassOf(err) == connector.NotFound:
 			*token = ""
 			f.lose()
@@ -112,6 +115,11 @@ func (f *feed) describe(how drift.Listing, tells bool) {
 	case <-f.known:
 	default:
 		close(f.known)
+	}
+	if f.silent {
+		for _, any := range f.boxes {
+			any.wake()
+		}
 	}
 }
 
@@ -179,17 +187,19 @@ func (b *Book) Changed(ctx context.Context, target string, partition int32) (*Ne
 		f.shut(partition)
 		return nil, ctx.Err()
 	}
-	if f.isSilent() { // for good
-		f.shut(partition)
-		return nil, nil
+	for !f.isSilent() {
+		select {
+		case <-mine.more: // news, or the end of them
+			if news := f.take(mine); news.Gap || len(news.Changes) > 0 {
+				return news, nil
+			}
+		case <-ctx.Done():
+			f.shut(partition)
+			return nil, ctx.Err()
+		}
 	}
-	select {
-	case <-mine.more:
-		return f.take(mine), nil
-	case <-ctx.Done():
-		f.shut(partition)
-		return nil, ctx.Err()
-	}
+	f.shut(partition)
+	return nil, nil
 }
 
 func (f *feed) isSilent() bool {
