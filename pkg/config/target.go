@@ -104,6 +104,8 @@ type SQLAccount struct {
 	Enable  string `key:"enable" is:"required"`
 	Disable string `key:"disable" is:"required"`
 	Delete  string `key:"delete"`
+	// EndSessions signs everybody out of an account; run for emergencies.
+	EndSessions string `key:"endSessions" doc:"signs out whoever is signed in with :account, in an emergency"`
 }
 
 // SQLEntitlement holds the statements about one kind of entitlement.

@@ -27,6 +27,7 @@ type Connector interface {
 	//	enable disable  NotFound           Changed=false         changed
 	//	grant revoke    NotFound           Changed=false         changed
 	//	delete          Changed=false      -                     deleted
+	//	end_sessions    NotFound           Changed=false         ended; Unsupported unless Descriptor.Sessions
 	Apply(ctx context.Context, op Op) (Result, error)
 }
 
@@ -90,6 +91,8 @@ const (
 	Grant   Verb = "grant"
 	Revoke  Verb = "revoke"
 	Delete  Verb = "delete"
+	// EndSessions signs out whoever is signed in with the account.
+	EndSessions Verb = "end_sessions"
 )
 
 // Op is one change to one account.
@@ -122,6 +125,7 @@ type Descriptor struct {
 	Conditional bool     // IfVersion is honoured
 	List        bool     // it is a Lister
 	Watch       bool     // it is a Watcher
+	Sessions    bool     // EndSessions is honoured
 }
 
 // Level is how bad a Finding is.

@@ -98,6 +98,7 @@ func prepare(ctx context.Context, c Connector, want Desired) (Desired, error) {
 	if !d.ExternalID {
 		want.ExternalID = ""
 	}
+	want.EndSessions = want.EndSessions && d.Sessions
 	return Normal(c, want), nil
 }
 
@@ -195,6 +196,7 @@ func verify(ctx context.Context, c Connector, ref Ref, want Desired, out *Outcom
 	}
 	out.After = after
 	out.RemoteID = remoteID(after)
+	want.EndSessions = false // whoever is signed in is not read
 	left := Plan(after, want)
 	if len(left) == 0 {
 		return nil

@@ -29,6 +29,8 @@ type Desired struct {
 	Entitlements []string
 	// ManagedKinds: only entitlements of these kinds are compared, and taken away when not in Entitlements.
 	ManagedKinds []string
+	// EndSessions: whoever is signed in with the account is signed out, where the target can.
+	EndSessions bool
 }
 
 // Ref is how the account is looked up.
@@ -51,6 +53,8 @@ func (d Desired) Ref() Ref {
 //	disabled  disabled            revoke extra, update if it differs, grant missing
 //	disabled  active              revoke extra, update if it differs, enable, grant missing
 //
+// Sessions are ended, where that is wanted, as soon as the account is disabled: nobody can sign in again.
+//
 // Extra: of a managed kind, there, and not wanted. Update carries only what differs: attributes that Desired names, the
 // account's name (case ignored), and the external id, which an adopted account gets that way.
 //
@@ -67,6 +71,9 @@ func Plan(have *Object, want Desired) []Op {
 	var ops []Op
 	if have.Enabled && want.State == Disabled {
 		ops = append(ops, Op{Verb: Disable, Ref: have.Ref})
+	}
+	if want.EndSessions {
+		ops = append(ops, Op{Verb: EndSessions, Ref: have.Ref})
 	}
 	for _, e := range managed(have.Entitlements, want.ManagedKinds) {
 		if !slices.Contains(want.Entitlements, e) {

@@ -61,6 +61,8 @@ type AccountStatements struct {
 	Enable  string `yaml:"enable" json:"enable"`
 	Disable string `yaml:"disable" json:"disable"`
 	Delete  string `yaml:"delete" json:"delete,omitempty"`
+	// EndSessions is optional: without it the target cannot sign anybody out.
+	EndSessions string `yaml:"endSessions" json:"endSessions,omitempty"`
 }
 
 // EntitlementStatements read and change the entitlements of one kind. All are required.

@@ -54,6 +54,7 @@ type Target struct {
 	journal  []Change
 	faults   []Fault // the next ones, first out first
 	latency  time.Duration
+	sessions map[string]int // by RemoteID: how many are signed in
 
 	history []connector.Change // what Changes tells, since the first call of it
 	watched bool
@@ -78,7 +79,7 @@ func NewTarget() *Target {
 }
 
 func (t *Target) clear() {
-	t.accounts, t.names, t.owners = map[string]connector.Object{}, map[string]string{}, map[string]string{}
+	t.accounts, t.names, t.owners, t.sessions = map[string]connector.Object{}, map[string]string{}, map[string]string{}, map[string]int{}
 	t.journal, t.faults, t.listed, t.latency = nil, nil, nil, 0
 }
 
@@ -135,7 +136,7 @@ func (t *Target) Remove(account string) {
 
 // Describe says that memory can do everything.
 func (t *Target) Describe(context.Context) (connector.Descriptor, error) {
-	return connector.Descriptor{Connector: "memory", ExternalID: true, Rename: true, Conditional: true, List: true, Watch: true}, nil
+	return connector.Descriptor{Connector: "memory", ExternalID: true, Rename: true, Conditional: true, List: true, Watch: true, Sessions: true}, nil
 }
 
 // Check finds the target reachable unless the next fault says otherwise.
@@ -232,6 +233,9 @@ func (t *Target) change(op connector.Op, what string) (connector.Result, error) 
 	if conditional && op.IfVersion != "" && op.IfVersion != o.Version {
 		return connector.Result{}, connector.Errorf(connector.Conflict, what, "changed underneath: version %s, expected %s", o.Version, op.IfVersion)
 	}
+	if op.Verb == connector.EndSessions {
+		return t.endSessions(op, o), nil
+	}
 	before := o
 	o = o.Clone()
 	if op.Verb == connector.Delete {
@@ -247,6 +251,29 @@ func (t *Target) change(op connector.Op, what string) (connector.Result, error) 
 	t.store(o)
 	t.record(op, o)
 	return connector.Result{RemoteID: o.RemoteID, Version: t.accounts[o.RemoteID].Version, Changed: true}, nil
+}
+
+// SignIn begins a session of an account.
+func (t *Target) SignIn(account string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sessions[t.names[strings.ToLower(account)]]++
+}
+
+// Sessions is how many are signed in with an account.
+func (t *Target) Sessions(account string) int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.sessions[t.names[strings.ToLower(account)]]
+}
+
+func (t *Target) endSessions(op connector.Op, o connector.Object) connector.Result {
+	res := connector.Result{RemoteID: o.RemoteID, Version: o.Version, Changed: t.sessions[o.RemoteID] > 0}
+	if res.Changed {
+		delete(t.sessions, o.RemoteID)
+		t.record(op, o)
+	}
+	return res
 }
 
 func (t *Target) create(op connector.Op, what string) (connector.Result, error) {

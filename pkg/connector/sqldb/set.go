@@ -22,8 +22,8 @@ const (
 
 // set are the parsed statements of one target.
 type set struct {
-	get, list, create, update, enable, disable, remove statement
-	entitlements                                       map[string]entitlementSet // by kind
+	get, list, create, update, enable, disable, remove, endSessions statement
+	entitlements                                                    map[string]entitlementSet // by kind
 }
 
 type entitlementSet struct{ list, grant, revoke statement }
@@ -58,6 +58,7 @@ func parseSet(in connector.Statements, kinds, attributes []string, d dialect) (s
 	one(rule{name: "account.enable", text: a.Enable, into: &out.enable, must: key, may: id})
 	one(rule{name: "account.disable", text: a.Disable, into: &out.disable, must: key, may: id})
 	one(rule{name: "account.delete", text: a.Delete, into: &out.remove, optional: true, must: key, may: id})
+	one(rule{name: "account.endSessions", text: a.EndSessions, into: &out.endSessions, optional: true, must: key, may: id})
 	for _, kind := range slices.Sorted(maps.Keys(in.Entitlements)) {
 		e, parsed := in.Entitlements[kind], entitlementSet{}
 		prefix := "entitlements." + kind + "."

@@ -101,7 +101,7 @@ func (c *DB) Describe(context.Context) (connector.Descriptor, error) {
 	}
 	return connector.Descriptor{
 		Connector: "sql", Kinds: kinds, Attributes: c.set.attributes(),
-		ExternalID: true, Conditional: true, List: c.set.list.text != "",
+		ExternalID: true, Conditional: true, List: c.set.list.text != "", Sessions: c.set.endSessions.text != "",
 	}, nil
 }
 

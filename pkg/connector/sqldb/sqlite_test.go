@@ -107,3 +107,40 @@ func TestAGetThatLacksAColumnSaysWhich(t *testing.T) {
 		t.Errorf("check: %+v, %v", findings, err)
 	}
 }
+
+func TestSessionsAreEndedWithTheAccountDisabledAndWhoWasNotSignedInCountsAsUnchanged(t *testing.T) {
+	t.Parallel()
+	d := newSQLite(t)
+	if _, err := d.admin.ExecContext(t.Context(), "create table sessions (account text not null)"); err != nil {
+		t.Fatal(err)
+	}
+	s := d.settings()
+	s.SQL.Account.EndSessions = "delete from sessions where account = :account"
+	c := open(t, s)
+	want := connector.Desired{Account: "ana.berg", ExternalID: "id-1", State: connector.Active}
+	if _, err := connector.Drive(t.Context(), c, "k1", want); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.admin.ExecContext(t.Context(), "insert into sessions values ('ana.berg'), ('ana.berg'), ('bob')"); err != nil {
+		t.Fatal(err)
+	}
+	want.State, want.EndSessions = connector.Disabled, true
+	for _, verbs := range [][]connector.Verb{{connector.Disable, connector.EndSessions}, nil} {
+		out, err := connector.Drive(t.Context(), c, "k2", want)
+		if err != nil || len(out.Changes) != len(verbs) {
+			t.Fatalf("changes %+v, %v, want %v", out.Changes, err, verbs)
+		}
+		for i, verb := range verbs {
+			if out.Changes[i].Verb != verb {
+				t.Errorf("change %d is %s, want %s", i, out.Changes[i].Verb, verb)
+			}
+		}
+	}
+	var left string
+	if err := d.admin.QueryRowContext(t.Context(), "select group_concat(account) from sessions").Scan(&left); err != nil || left != "bob" {
+		t.Errorf("signed in: %s, %v", left, err)
+	}
+	if _, err := connector.Drive(t.Context(), open(t, d.settings()), "k3", want); err != nil {
+		t.Errorf("a target that cannot end sessions: %v", err)
+	}
+}

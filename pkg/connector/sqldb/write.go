@@ -117,6 +117,8 @@ func (c *DB) change(ctx context.Context, tx *sql.Tx, op connector.Op) (connector
 		return c.reread(ctx, tx, now.Ref)
 	case connector.Grant, connector.Revoke:
 		return c.entitle(ctx, tx, now, op)
+	case connector.EndSessions:
+		return c.endSessions(ctx, tx, now)
 	case connector.Delete:
 		return c.deleteAccount(ctx, tx, now)
 	default:
@@ -196,4 +198,19 @@ func (c *DB) deleteAccount(ctx context.Context, tx *sql.Tx, now connector.Object
 		return connector.Result{}, err
 	}
 	return connector.Result{RemoteID: now.RemoteID, Changed: true}, nil
+}
+
+// endSessions runs the statement that signs everybody out; how many it did so to is how many rows it touched.
+func (c *DB) endSessions(ctx context.Context, tx *sql.Tx, now connector.Object) (connector.Result, error) {
+	same := connector.Result{RemoteID: now.RemoteID, Version: now.Version}
+	if c.set.endSessions.text == "" {
+		return same, connector.Errorf(connector.Unsupported, "choose a statement", "there is no sql.account.endSessions")
+	}
+	done, err := tx.ExecContext(ctx, c.set.endSessions.text, c.set.endSessions.args(keys(now.Ref))...)
+	if err != nil {
+		return same, err
+	}
+	rows, err := done.RowsAffected()
+	same.Changed = rows > 0
+	return same, err
 }

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -280,5 +281,27 @@ func TestAnOrphanThatIsSomebodysByNowIsLeftAlone(t *testing.T) {
 	p.run(time.Second, time.Second)
 	if o := p.target.Objects(); len(o) != 1 || !o[0].Enabled {
 		t.Errorf("accounts: %+v", o)
+	}
+}
+
+func TestAnEmergencyEndsSessionsOnceTheAccountIsDisabled(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.want(desired("a", 1))
+	p.run(time.Second, time.Second)
+	p.target.SignIn("name-a")
+	d := desired("a", 2)
+	d.State, d.Lane, d.EndSessions, d.Entitlements = event.AccountDisabled, event.LaneEmergency, true, nil
+	p.want(d)
+	p.run(time.Second, time.Second)
+	if n := p.target.Sessions("name-a"); n != 0 {
+		t.Errorf("%d sessions go on", n)
+	}
+	var verbs []string
+	for _, c := range p.target.Journal() {
+		verbs = append(verbs, string(c.Verb))
+	}
+	if got := strings.Join(verbs, " "); got != "create grant disable end_sessions revoke" {
+		t.Errorf("the target saw %s", got)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // drive brings the account to what is wanted and fills in what became of it.
 func (g *guarded) drive(ctx context.Context, c account.Call, r *account.Result) error {
 	want := connector.Desired{Account: c.Account, RemoteID: c.RemoteID, ExternalID: string(c.Want.IdentityID), Formerly: string(c.Want.Formerly), State: connector.State(c.Want.State),
-		Attributes: c.Want.Attributes, Entitlements: c.Want.Entitlements, ManagedKinds: c.Want.Kinds}
+		Attributes: c.Want.Attributes, Entitlements: c.Want.Entitlements, ManagedKinds: c.Want.Kinds, EndSessions: c.Want.EndSessions}
 	proceed, err := g.find(ctx, c, &want)
 	if err != nil {
 		return err
