@@ -15,6 +15,8 @@ const (
 	patience     = 10 * time.Second // a pause up to this long is waited for in the middle of a call; a longer one ends it
 	paceWindow   = 2 * time.Second  // over which it is learnt what a target allows
 	paceRaise    = 2 * time.Second  // without a 429, until a little more is tried
+	paceStep     = 0.01             // by what part more is tried
+	raisesSmall  = 10               // raises by so little; each further one is by twice as much
 	pauseUnsaid  = time.Second      // of a 429 that does not say how long
 	throttleMost = 5                // 429s to one request until the call ends with them
 )
@@ -34,6 +36,7 @@ type pacer struct {
 	answers int        // in the window
 	last    float64    // answers a second in the window before
 	changed time.Time  // when learnt was
+	raises  int        // since the last 429
 }
 
 func newPacer(clock stream.Clock, perSecond float64) *pacer {
@@ -92,7 +95,9 @@ func (p *pacer) answered(now time.Time) {
 	p.roll(now)
 	p.answers++
 	if p.learnt > 0 && now.Sub(p.changed) >= paceRaise {
-		p.learnt, p.changed = p.learnt*1.01, now
+		p.raises++
+		step := paceStep * rate.Limit(int(1)<<min(max(0, p.raises-raisesSmall), 6)) // it allows much more by now: find out quickly
+		p.learnt, p.changed = p.learnt*(1+step), now
 		if p.learnt >= p.most {
 			p.learnt = 0
 		}
@@ -115,10 +120,10 @@ func (p *pacer) throttled(now time.Time, retryAfter time.Duration) {
 	if age := now.Sub(p.began); age > paceWindow/2 || seen == 0 {
 		seen = float64(p.answers) / max(age.Seconds(), 0.1)
 	}
-	if now.Sub(p.changed) < retryAfter { // of the same moment
+	if now.Sub(p.changed) < retryAfter || seen == 0 { // of the same moment; or it refuses everything, and nothing is learnt of that
 		return
 	}
-	p.changed = now
+	p.changed, p.raises = now, 0
 	if limit := p.limiter.Limit(); limit == rate.Inf {
 		p.learnt = rate.Limit(max(seen, 1) * 0.98)
 	} else { // it is nearly right: the target counts a little differently
