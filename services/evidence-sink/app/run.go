@@ -45,17 +45,31 @@ func Run(ctx context.Context, env service.Env) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	defer s.client.CloseAllowingRebalance()
 	if env.Ready != nil {
 		env.Ready()
 	}
-	for ctx.Err() == nil {
-		if err := s.batch(ctx); err != nil && ctx.Err() == nil {
+	for {
+		err := s.follow(ctx)
+		s.client.CloseAllowingRebalance()
+		if ctx.Err() != nil {
+			return nil
+		}
+		env.Log.Warn("evidence waits for the broker, and reads on from what is committed", "err", err)
+		s.metrics.retries.Inc()
+		if s.persist(ctx, "open the consumer of evidence", func() error { return s.open(ctx) }) != nil {
+			return nil // the end
+		}
+	}
+}
+
+// follow writes batch after batch until the broker fails, or ctx ends.
+func (s *sink) follow(ctx context.Context) error {
+	for {
+		if err := s.batch(ctx); err != nil {
 			return fmt.Errorf("write evidence: %w", err)
 		}
 		s.client.AllowRebalance()
 	}
-	return nil
 }
 
 type place struct {
@@ -75,11 +89,14 @@ type sink struct {
 	metrics metrics
 }
 
+// open joins the group anew. What is assigned then is compared with what is stored, so a batch written and not committed
+// is not stored twice.
 func (s *sink) open(ctx context.Context) error {
 	var names []string
 	for _, t := range event.EvidenceTopics() {
 		names = append(names, string(t))
 	}
+	s.fresh = map[place]bool{}
 	var err error
 	s.client, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.env.Kafka...), kgo.ConsumerGroup("evidence-sink"), kgo.InstanceID(s.env.Instance),
 		kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -94,6 +111,14 @@ func (s *sink) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open consumer of evidence: %w", err)
 	}
+	if err = s.identify(ctx, names); err != nil {
+		s.client.CloseAllowingRebalance()
+	}
+	return err
+}
+
+// identify learns the ids of the topics: positions in a topic made anew are other positions.
+func (s *sink) identify(ctx context.Context, names []string) error {
 	details, err := kadm.NewClient(s.client).ListTopics(ctx, names...)
 	if err != nil {
 		return fmt.Errorf("list event topics: %w", err)

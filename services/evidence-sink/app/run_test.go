@@ -2,9 +2,11 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"joinery.internal/pkg/clickhouse"
 	"joinery.internal/pkg/clickhouse/engine"
@@ -28,6 +31,7 @@ func TestMain(m *testing.M) { enginetest.Main(m) }
 // world is a broker with the event topics, and an engine that can go away and come back at the same address.
 type world struct {
 	t      *testing.T
+	broker *kfake.Cluster
 	kafka  []string
 	client *kgo.Client
 	codec  *wire.Serde
@@ -44,7 +48,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	w := &world{t: t, kafka: c.ListenAddrs(), codec: wire.New(wire.Static()), dir: t.TempDir(), addr: freePort(t)}
+	w := &world{t: t, broker: c, kafka: c.ListenAddrs(), codec: wire.New(wire.Static()), dir: t.TempDir(), addr: freePort(t)}
 	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.kafka...)); err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +157,26 @@ func TestEveryEventIsThereOnceWhenTheEngineGoesAwayAndComesBack(t *testing.T) {
 	w.open()
 	w.emit(500)
 	w.rows(1500)
+}
+
+func TestABrokerThatTakesNoOffsetsDoesNotEndTheSink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var refused atomic.Int32
+	w.broker.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		if refused.Add(1) <= 2 {
+			w.broker.KeepControl()
+		}
+		return nil, errors.New("cut off"), true // after the insert, before its offsets
+	})
+	defer w.sink()()
+	w.emit(300)
+	w.rows(300)
+	w.emit(300)
+	w.rows(600)
+	if refused.Load() == 0 {
+		t.Error("no commit was refused")
+	}
 }
 
 func TestASinkStartedAgainReadsBackAndWritesNothingTwice(t *testing.T) {
