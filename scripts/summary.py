@@ -1,5 +1,5 @@
 """Sums up `go test -json`: packages, failures with their output, and every skipped test with its reason,
-and what the long-running tests of the runtime have counted."""
+and what the long-running tests have counted."""
 import json
 import sys
 
@@ -16,7 +16,7 @@ for name in sys.argv[1:]:
         action = e["Action"]
         if action in ("output", "build-output"):
             output.setdefault(key, []).append(e["Output"])
-            if e["Output"].startswith(("process tier: ", "virtual time: ")):
+            if e["Output"].startswith(("process tier: ", "virtual time: ", "last mile: ")):
                 proved.append(e["Output"])
         elif action == "pass" and key[1]:
             passed += 1
