@@ -246,5 +246,18 @@ func (p *pipeline) brokerStopped(run func()) {
 			p.t.Error(err)
 		}
 	}()
+	p.eventually("stopped", func() string { // a signal is sent before it has arrived
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", broker))
+		if err != nil {
+			return err.Error()
+		}
+		for _, task := range tasks {
+			b, err := os.ReadFile(task)
+			if err != nil || !strings.HasPrefix(string(b[strings.LastIndexByte(string(b), ')')+1:]), " T") {
+				return fmt.Sprintf("%s runs: %v", task, err)
+			}
+		}
+		return ""
+	})
 	run()
 }
