@@ -111,7 +111,7 @@ func (s *session) process(fetches kgo.Fetches) (refused bool, err error) {
 	}
 	s.start(effects)
 	took := time.Since(began)
-	s.pace.fit(fetches.NumRecords(), waiting(fetches), s.opts.MaxBatch, took)
+	s.pace.fit(fetches.NumRecords(), waiting(fetches), paceMost(s.eng.topo, s.opts.MaxBatch), took)
 	s.client.Client().UpdateFetchMaxBytes(fetchBytes, s.pace.ahead())
 	s.metrics.committed(tx, took)
 	return false, nil

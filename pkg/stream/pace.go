@@ -1,6 +1,9 @@
 package stream
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // pace decides when to poll for the next transaction. Where a transaction costs the same whenever it begins, as soon
 // as possible: a record then waits, on average, for half of the running transaction and for its own. Where the broker
@@ -22,7 +25,7 @@ const (
 	paceRest  = 20 * time.Millisecond
 	readAhead = 32 << 10 // bytes of a partition at first: with the client's 1 MB, a record of a quiet input waited for 20,000 of a busy one
 
-	paceMost  = 5000 // records that what is read ahead grows to, even where transactions may not
+	paceLarge = 5000 // records that what is read ahead grows to, even where transactions may not
 	paceBatch = 500  // more records than this waiting are worth a transaction at once
 
 	batchQuick = 100 * time.Millisecond // a transaction of a backlog that took less may have twice the records next time
@@ -76,12 +79,20 @@ func (p *pace) batch(limit int) int { return min(max(p.size, paceBatch), limit) 
 // records are handled.
 func (p *pace) ahead() int32 { return int32(max(p.size, paceBatch) * readAhead / paceBatch) }
 
+// paceMost gives how many records may be read ahead, and so handled at once, at the most.
+func paceMost(t Topology, limit int) int {
+	if slices.ContainsFunc(t.Inputs, func(in Input) bool { return in.Urgent }) {
+		return paceBatch
+	}
+	return max(limit, paceLarge) // small transactions, too, are best cut from a large fetch
+}
+
 // fit notes how long a transaction of that many records took, and how many still wait in the log.
-func (p *pace) fit(records, waiting, limit int, took time.Duration) {
+func (p *pace) fit(records, waiting, most int, took time.Duration) {
 	switch full := max(p.size, paceBatch); {
 	case took > batchSlow:
 		p.size = full / 2
 	case took < batchQuick && records > 0 && waiting >= records:
-		p.size = min(2*full, max(limit, paceMost)) // small transactions, too, are best cut from a large fetch
+		p.size = min(2*full, most)
 	}
 }

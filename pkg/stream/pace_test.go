@@ -88,7 +88,7 @@ func TestABacklogIsNotMadeToWait(t *testing.T) {
 
 func TestTransactionsGrowWithABacklogAndShrinkWhenTheyAreSlow(t *testing.T) {
 	t.Parallel()
-	const limit = paceMost
+	const limit = paceLarge
 	p := &pace{}
 	check := func(when string, records int) {
 		t.Helper()
@@ -135,4 +135,22 @@ func TestABacklogIsWorkedOffInLargeTransactions(t *testing.T) {
 			t.Errorf("%d transactions for 6,000 records that waited", ended.Load())
 		}
 	})
+}
+
+func TestAnUrgentInputKeepsTransactionsAndFetchesSmall(t *testing.T) {
+	t.Parallel()
+	calm := Topology{Inputs: []Input{{Topic: "bulk"}}}
+	urgent := Topology{Inputs: []Input{{Topic: "alarms", Urgent: true}, {Topic: "bulk"}}}
+	for _, c := range []struct {
+		topology     Topology
+		batch, ahead int
+	}{{calm, paceLarge, paceLarge / paceBatch * readAhead}, {urgent, paceBatch, readAhead}} {
+		var p pace
+		for range 10 {
+			p.fit(p.batch(paceLarge), 100_000, paceMost(c.topology, paceLarge), batchQuick/2)
+		}
+		if p.batch(paceLarge) != c.batch || int(p.ahead()) != c.ahead {
+			t.Errorf("%+v: %d records, %d bytes ahead", c.topology.Inputs, p.batch(paceLarge), p.ahead())
+		}
+	}
 }

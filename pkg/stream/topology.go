@@ -48,6 +48,9 @@ type Input struct {
 	// Entrance marks a topic written from outside the pipeline: its records are dated by the pipeline's clock when
 	// they are read, not by what their producer claimed.
 	Entrance bool
+	// Urgent marks an input whose records must not wait behind a backlog of the others: transactions, and what is read
+	// ahead, then stay small whatever waits.
+	Urgent bool
 }
 
 // Output is a topic the topology may emit to.

@@ -41,7 +41,7 @@ func Ingest() stream.Topology {
 	in := ingester{lifecycle.New(calendar.NewZones())}
 	return stream.Topology{
 		Name:   "ingest",
-		Inputs: []stream.Input{{Topic: event.UrgentFacts, Handle: in.handle}, {Topic: event.IdentityFacts, Handle: in.handle}},
+		Inputs: []stream.Input{{Topic: event.UrgentFacts, Handle: in.handle, Urgent: true}, {Topic: event.IdentityFacts, Handle: in.handle}},
 		Outputs: []stream.Output{{Topic: event.IdentityEvents}, {Topic: event.IdentityDirectory},
 			{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}},
 		Timer: in.timer,

@@ -30,7 +30,7 @@ func Intake(sources []intake.Source, dir intake.Directory) stream.Topology {
 	}
 	return stream.Topology{
 		Name: "intake",
-		Inputs: []stream.Input{{Topic: event.UrgentRecords, Handle: in.handle, Entrance: true}, {Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
+		Inputs: []stream.Input{{Topic: event.UrgentRecords, Handle: in.handle, Entrance: true, Urgent: true}, {Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
 			{Topic: event.IntakeCommands, Handle: in.command, Entrance: true}, {Topic: event.SourceRejects, Handle: reject, Entrance: true}},
 		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}},
 		Idle:    in.recheck,

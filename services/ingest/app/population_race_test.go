@@ -3,5 +3,3 @@
 package app_test
 
 const defaultPopulation = 500
-
-const defaultBacklog = 10_000

@@ -12,7 +12,7 @@ import (
 
 // An emergency must not wait for what was written before it. The bulk below would hold it up by many seconds.
 func TestAnEmergencyOvertakesABacklogOfBulkRecords(t *testing.T) {
-	const bulk = defaultBacklog
+	const bulk = 50_000
 	l := openLoaded(t)
 	person := func(i int) event.SourceRecord {
 		number := fmt.Sprint(1_000_000 + i)
