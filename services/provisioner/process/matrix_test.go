@@ -197,7 +197,7 @@ func (h *history) verdict() {
 		if made[c] == 0 {
 			t.Errorf("%s %s of %s was not made", c.verb, c.item, c.account)
 		}
-		told := h.w.told[change{c.account[len("u-"):], c.verb, c.item}]
+		told := h.w.tells(change{c.account[len("u-"):], c.verb, c.item})
 		if told > n && !h.f.lying {
 			t.Errorf("evidence tells %d times of %s %s of %s", told, c.verb, c.item, c.account)
 		}

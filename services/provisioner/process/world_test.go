@@ -171,6 +171,13 @@ func (w *world) see(r *kgo.Record) {
 	}
 }
 
+// tells is how often evidence tells of a change.
+func (w *world) tells(c change) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.told[c]
+}
+
 // want makes a person's account in a target wanted as edit says. The version grows.
 func (w *world) want(id, target string, edit func(*event.Desired)) {
 	w.t.Helper()
