@@ -24,7 +24,7 @@ type Options struct {
 	// changelog; empty: none. It may be lost, stale or damaged at any time, and is the instance's alone.
 	CacheDir string
 
-	MaxBatch       int           // input records a transaction takes at most, while a backlog is worked off. Default 5,000
+	MaxBatch       int           // input records a transaction takes at most, while a backlog is worked off. Default 20,000
 	TickEvery      time.Duration // between ticks of an idle partition. Default 1 s
 	MaxEffects     int           // effects running at a time; at this many the inputs wait until half have ended. Default 20,000
 	SessionTimeout time.Duration // until the group gives up a silent instance. Default 20 s; the transaction timeout is half
@@ -49,7 +49,7 @@ func (o *Options) defaults() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.MaxBatch == 0 {
-		o.MaxBatch = 5000
+		o.MaxBatch = 20_000
 	}
 	if o.MaxEffects == 0 {
 		o.MaxEffects = 20_000

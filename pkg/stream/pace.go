@@ -18,15 +18,16 @@ type pace struct {
 	rested   time.Duration // what it costs after a rest; 0: not known
 	rests    int           // since the last hasty one
 	patience int           // rests until the next hasty one; doubles each time
-	size     int           // records that the next transaction may take, if more than paceBatch
+	size     int           // records that may be read ahead, and as far as it is allowed handled at once, if more than paceBatch
 }
 
 const (
 	paceRest  = 20 * time.Millisecond
 	readAhead = 32 << 10 // bytes of a partition at first: with the client's 1 MB, a record of a quiet input waited for 20,000 of a busy one
 
-	paceLarge = 5000 // records that what is read ahead grows to, even where transactions may not
-	paceBatch = 500  // more records than this waiting are worth a transaction at once
+	paceAhead = 10      // transactions of a backlog that are read ahead: they are best cut from a large fetch
+	mostAhead = 4 << 20 // bytes of a partition that are
+	paceBatch = 500     // more records than this waiting are worth a transaction at once
 
 	batchQuick = 100 * time.Millisecond // a transaction of a backlog that took less may have twice the records next time
 	batchSlow  = 250 * time.Millisecond // one that took more, half
@@ -77,14 +78,16 @@ func (p *pace) batch(limit int) int { return min(max(p.size, paceBatch), limit) 
 
 // ahead gives how many bytes to read ahead of a partition: all inputs share a fetch, and the next one is sent when its
 // records are handled.
-func (p *pace) ahead() int32 { return int32(max(p.size, paceBatch) * readAhead / paceBatch) }
+func (p *pace) ahead() int32 {
+	return int32(min(max(p.size, paceBatch)*readAhead/paceBatch, mostAhead))
+}
 
-// paceMost gives how many records may be read ahead, and so handled at once, at the most.
+// paceMost gives how many records may be read ahead at the most, where transactions take limit.
 func paceMost(t Topology, limit int) int {
 	if slices.ContainsFunc(t.Inputs, func(in Input) bool { return in.Urgent }) {
 		return paceBatch
 	}
-	return max(limit, paceLarge) // small transactions, too, are best cut from a large fetch
+	return paceAhead * max(limit, paceBatch)
 }
 
 // fit notes how long a transaction of that many records took, and how many still wait in the log.

@@ -88,14 +88,15 @@ func TestABacklogIsNotMadeToWait(t *testing.T) {
 
 func TestTransactionsGrowWithABacklogAndShrinkWhenTheyAreSlow(t *testing.T) {
 	t.Parallel()
-	const limit = paceLarge
+	const limit = 5000
 	p := &pace{}
 	check := func(when string, records int) {
 		t.Helper()
 		if got := p.batch(limit); got != records {
 			t.Errorf("%s: %d records, want %d", when, got, records)
 		}
-		if got, want := p.ahead(), int32(records*readAhead/paceBatch); got != want {
+		want := int32(records * readAhead / paceBatch)
+		if got := p.ahead(); got != want {
 			t.Errorf("%s: %d bytes ahead, want %d", when, got, want)
 		}
 	}
@@ -144,13 +145,13 @@ func TestAnUrgentInputKeepsTransactionsAndFetchesSmall(t *testing.T) {
 	for _, c := range []struct {
 		topology     Topology
 		batch, ahead int
-	}{{calm, paceLarge, paceLarge / paceBatch * readAhead}, {urgent, paceBatch, readAhead}} {
+	}{{calm, 5000, 5000 * paceAhead / paceBatch * readAhead}, {urgent, paceBatch, readAhead}} {
 		var p pace
 		for range 10 {
-			p.fit(p.batch(paceLarge), 100_000, paceMost(c.topology, paceLarge), batchQuick/2)
+			p.fit(p.batch(5000), 100_000, paceMost(c.topology, 5000), batchQuick/2)
 		}
-		if p.batch(paceLarge) != c.batch || int(p.ahead()) != c.ahead {
-			t.Errorf("%+v: %d records, %d bytes ahead", c.topology.Inputs, p.batch(paceLarge), p.ahead())
+		if p.batch(5000) != c.batch || int(p.ahead()) != c.ahead {
+			t.Errorf("%+v: %d records, %d bytes ahead", c.topology.Inputs, p.batch(5000), p.ahead())
 		}
 	}
 }
