@@ -41,8 +41,6 @@ var mutants = []mutant{
 		"\tcommitted, err := s.publish(tx)\n", "\ts.start(tx.effects)\n\tcommitted, err := s.publish(tx)\n", "TestNoEffectBeginsBeforeItsTransactionHasCommitted"},
 	{"inputs are read uncommitted", "session.go",
 		"kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset", "kgo.ConsumeResetOffset", "TestAnInputThatWasAbortedIsNotRead"},
-	{"rebalances run into the middle of a transaction", "session.go",
-		"kgo.BlockRebalanceOnPoll(),", "", storm},
 	{"records of strangers are passed over", "loop.go",
 		"\t\tid, err = r.Partition, s.eng.handle(tx, rec, at)\n", "\t\tif s.eng.parts[r.Partition] == nil {\n\t\t\treturn\n\t\t}\n\t\tid, err = r.Partition, s.eng.handle(tx, rec, at)\n",
 		"TestARecordOfAStrangerEndsTheSession"},
