@@ -83,6 +83,14 @@ const (
 	GuardReleased  Kind = "guard.released"
 	GuardCancelled Kind = "guard.cancelled"
 
+	// Tickets are what people are asked to change by hand. A newer wish overtakes one; TicketIgnored is a person's word that
+	// does not count: the ticket is not open any more, or it is about the person's own account.
+	TicketOpened    Kind = "ticket.opened"
+	TicketDone      Kind = "ticket.done"
+	TicketRefused   Kind = "ticket.refused"
+	TicketOvertaken Kind = "ticket.overtaken"
+	TicketIgnored   Kind = "ticket.ignored"
+
 	PolicyActivated   Kind = "policy.activated"
 	ExceptionOpened   Kind = "exception.opened"
 	ExceptionResolved Kind = "exception.resolved"

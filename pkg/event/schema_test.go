@@ -46,6 +46,8 @@ var records = map[event.Topic]any{
 	event.GuardCommands:     event.GuardCommand{},
 	event.ScimResources:     event.ScimResource{},
 	event.ReplayCommands:    event.ReplayCommand{},
+	event.TicketCommands:    event.TicketCommand{},
+	event.OpenTickets:       event.Ticket{},
 	event.DeadLetters:       event.DeadLetter{},
 }
 
@@ -148,6 +150,10 @@ func infer(typ reflect.Type) (*avro.Schema, error) {
 		return avro.SchemaFor[event.SweepCommand]()
 	case event.ReplayCommand:
 		return avro.SchemaFor[event.ReplayCommand]()
+	case event.TicketCommand:
+		return avro.SchemaFor[event.TicketCommand]()
+	case event.Ticket:
+		return avro.SchemaFor[event.Ticket]()
 	case event.GuardCommand:
 		return avro.SchemaFor[event.GuardCommand]()
 	case event.ScimResource:

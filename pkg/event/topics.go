@@ -29,6 +29,8 @@ const (
 	GuardCommands     Topic = "jml.guard.command.v1"
 	ScimResources     Topic = "jml.scim.resource.v1"
 	ReplayCommands    Topic = "jml.replay.command.v1"
+	TicketCommands    Topic = "jml.ticket.command.v1"
+	OpenTickets       Topic = "jml.ticket.open.v1"
 	DeadLetters       Topic = "jml.dlq.v1"
 )
 

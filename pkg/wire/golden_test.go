@@ -43,6 +43,8 @@ var goTypes = map[event.Topic]func() any{
 	event.GuardCommands:     func() any { return new(event.GuardCommand) },
 	event.ScimResources:     func() any { return new(event.ScimResource) },
 	event.ReplayCommands:    func() any { return new(event.ReplayCommand) },
+	event.TicketCommands:    func() any { return new(event.TicketCommand) },
+	event.OpenTickets:       func() any { return new(event.Ticket) },
 	event.DeadLetters:       func() any { return new(event.DeadLetter) },
 }
 
