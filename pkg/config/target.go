@@ -116,7 +116,7 @@ type SQLEntitlement struct {
 }
 
 func (t *Target) check(d *decoder, n *yaml.Node) {
-	needsURL := slices.Contains([]string{"scim", "ldap", "ad", "sql", "rest", "ticket"}, t.Connector)
+	needsURL := slices.Contains([]string{"scim", "ldap", "ad", "sql", "rest", "ticket"}, t.Connector) && !t.OwnQueue()
 	if _, ok := t.Connection["url"]; !ok && needsURL {
 		d.fault(keyNode(n, "connection"), "connector %s lacks spec.connection.url", t.Connector)
 	}

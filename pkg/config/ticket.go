@@ -28,10 +28,25 @@ type TicketCalls struct {
 	Cancel *RESTCall `key:"cancel" doc:"absent: tickets that are overtaken are left to the people"`
 }
 
+// OwnQueue says whether people are asked by tickets in the console, without an ITSM.
+func (t *Target) OwnQueue() bool {
+	_, own := t.Connection["queue"]
+	return t.Connector == "ticket" && own
+}
+
+// Workers is the role whose members may close the tickets of the console's queue, besides the target's owner.
+func (t *Target) Workers() Text {
+	v := t.Connection["workers"]
+	return Text{Value: v.Text, Pos: v.Pos}
+}
+
 func (t *Target) checkTicket(d *decoder, n *yaml.Node) {
 	switch {
+	case t.OwnQueue() && t.Ticket != nil:
+		d.fault(keyNode(n, "ticket"), "spec.ticket has the calls of an ITSM, and connection.queue says that there is none")
+	case t.OwnQueue():
 	case t.Connector == "ticket" && t.Ticket == nil:
-		d.fault(n, `connector ticket lacks the key "ticket" with its calls`)
+		d.fault(n, `connector ticket lacks the key "ticket" with its calls, or connection.queue for a queue in the console`)
 	case t.Connector != "ticket" && t.Ticket != nil:
 		d.fault(keyNode(n, "ticket"), "spec.ticket is for connector ticket, not %s", t.Connector)
 	}

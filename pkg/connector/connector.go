@@ -50,6 +50,15 @@ type Change struct {
 	Token string // where to go on after this change
 }
 
+// ByHand is a Connector whose changes are made by people that the pipeline itself asks. It cannot read or write: what the
+// account is, is what people have said.
+type ByHand interface {
+	Connector
+	// OnPaper returns the connector of one account as it is said to be, nil: there is none. Changes made through it are what
+	// people are to be asked for.
+	OnPaper(have *Object) Connector
+}
+
 // Normalizer is a Connector whose target stores values in a form of its own (SCIM e-mail addresses in lower case). It
 // returns want in the form in which Get answers, so that what was written compares equal when read.
 type Normalizer interface {

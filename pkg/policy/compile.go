@@ -160,7 +160,14 @@ func (c *compiler) knownApproval(name config.Text, where string) {
 }
 
 func (c *compiler) compileTarget(t *config.Target) {
-	a := account{name: c.compile(t.Account.Name, c.scopes.account, "account.name", cel.StringType, numberedType)}
+	names := []*cel.Type{cel.StringType, numberedType}
+	if t.Connector == "ticket" { // nobody says which names are taken
+		names = names[:1]
+	}
+	a := account{name: c.compile(t.Account.Name, c.scopes.account, "account.name", names...)}
+	if workers := t.Workers(); workers.Value != "" {
+		c.knownRole(workers, "connection.workers")
+	}
 	for _, e := range t.Account.Attributes {
 		if p := c.compile(e.Value, c.scopes.attributes, "account.attributes."+e.Key.Value, cel.StringType); p != nil {
 			a.attributes = append(a.attributes, attribute{e.Key.Value, p})

@@ -124,6 +124,8 @@ func TestFaultsOfAConnectionHaveTheirPlaceAndNeedNoSecret(t *testing.T) {
 		"targets/c.yaml": file("c", "ldap", "url: 'ldaps://ldap.acme.example', user: 'cn=x', password: 'file:not/there', base: 'ou=people,dc=acme,dc=example'"),
 		"targets/d.yaml": file("d", "scim", "url: 'demo:chat'"),
 		"targets/e.yaml": file("e", "scim", "url: 'demo:chat', tokem: x"),
+		"targets/f.yaml": file("f", "ticket", "queue: basement"),
+		"targets/g.yaml": file("g", "ticket", "queue: console"),
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -133,12 +135,13 @@ func TestFaultsOfAConnectionHaveTheirPlaceAndNeedNoSecret(t *testing.T) {
 		`a.yaml:6:56: unknown key "bass" in spec.connection; did you mean "base"?`,
 		"b.yaml:6:21: connection.url would send the password in the clear",
 		`e.yaml:6:41: unknown key "tokem" in spec.connection; did you mean "token"?`,
+		`f.yaml:6:23: connection.queue is "basement"; there is only "console"`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the faults lack %q:\n%s", want, got)
 		}
 	}
-	if strings.Contains(got, "c.yaml") || strings.Contains(got, "d.yaml") {
+	if strings.Contains(got, "c.yaml") || strings.Contains(got, "d.yaml") || strings.Contains(got, "g.yaml") {
 		t.Errorf("what is right is found fault with:\n%s", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"joinery.internal/pkg/connector/rest"
 	"joinery.internal/pkg/connector/scim"
 	"joinery.internal/pkg/connector/sqldb"
+	"joinery.internal/pkg/connector/ticket"
 )
 
 // Factory opens connectors. The zero value opens all that reach out of the process.
@@ -32,8 +33,10 @@ func Keys(name string) (keys []string, ok bool) {
 		return ldap.Keys(), true
 	case "memory":
 		return nil, true
-	case "rest", "ticket":
+	case "rest":
 		return rest.Keys(), true
+	case "ticket": // of an ITSM, or of the console's queue
+		return append(ticket.Keys(), rest.Keys()...), true
 	case "scim":
 		return scim.Keys(), true
 	case "sql":
@@ -80,6 +83,9 @@ func (f Factory) Open(s connector.Settings) (connector.Connector, error) {
 	case "sql":
 		return sqldb.Open(s)
 	case "ticket":
+		if _, own := s.Connection["queue"]; own {
+			return ticket.Open(s)
+		}
 		return rest.OpenTickets(s)
 	default:
 		return nil, connector.Errorf(connector.Invalid, op, "connector %q is not known; it is one of %s", s.Connector, strings.Join(Names(), ", "))
