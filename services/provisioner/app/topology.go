@@ -79,6 +79,7 @@ type (
 //	tick: timer   ---> account.Work                                        (retries, alarms)
 //	tick: timer   ---> probe ---> Desk.Probe ---> wake what waits for the target
 //	command       ---> guard.Trip ---> wake what the guard holds
+//	word on a ticket -> account.Work                                       (of targets that people change)
 func Topology(instance string, d Desk) stream.Topology {
 	p := provisioner{instance: instance}
 	return stream.Topology{
@@ -87,8 +88,9 @@ func Topology(instance string, d Desk) stream.Topology {
 			{Topic: event.AccessDesired, Handle: p.desired},
 			{Topic: event.DriftEvents, Handle: p.drift},
 			{Topic: event.GuardCommands, Handle: p.command, Entrance: true},
+			{Topic: event.TicketCommands, Handle: p.ticket, Entrance: true},
 		},
-		Outputs:  []stream.Output{{Topic: event.ProvisionEvents}},
+		Outputs:  []stream.Output{{Topic: event.ProvisionEvents}, {Topic: event.OpenTickets}},
 		Timer:    p.timer,
 		Perform:  func(ctx context.Context, effect any) any { return perform(ctx, d, effect) },
 		Result:   p.result,
@@ -122,6 +124,9 @@ func (p provisioner) work(tx *stream.Tx, s account.State) account.Work {
 
 func (p provisioner) desired(tx *stream.Tx, r stream.Record) error {
 	if r.Value == nil { // nobody is there any more to want anything
+		if s, _ := accounts.Get(tx, r.Key); s.Ticket() != nil {
+			p.apply(tx, r.Key, p.work(tx, s).Dropped())
+		}
 		accounts.Delete(tx, r.Key)
 		waiting.Delete(tx, r.Key)
 		held.Delete(tx, r.Key)
@@ -232,6 +237,7 @@ func (p provisioner) apply(tx *stream.Tx, key string, d account.Decision) {
 	} else {
 		tx.SetTimer(accountTimer+key, d.WakeAt)
 	}
+	showTicket(tx, key, d)
 	p.keepWaiting(tx, key, d.State)
 	p.keepHeld(tx, key, d.State)
 	if d.Call != nil {

@@ -11,8 +11,11 @@ import (
 	"joinery.internal/pkg/event"
 )
 
-// ReadBack is the reason of an applied event that found an earlier call's work: that call's answer was lost.
-const ReadBack = "read_back"
+// Reasons of an applied event whose call changed nothing itself.
+const (
+	ReadBack = "read_back" // it found an earlier call's work, whose answer was lost
+	ByHand   = "by_hand"   // people have said that they did it
+)
 
 // Answered takes the result of a call. One that answers no call in flight (a late one of an earlier life) is ignored.
 //
@@ -24,7 +27,8 @@ const ReadBack = "read_back"
 //	refused: nothing was sent   deferred              waits for the target; the try is not counted
 //	transient ambiguous         deferred              backs off, or waits for the target when that is down
 //	throttled                   deferred              backs off, not before RetryAfter
-//	waiting                     deferred              looks again after RetryAfter, for as long as it takes
+//	waiting, of an ITSM         deferred              looks again after RetryAfter, for as long as it takes
+//	waiting, of our queue       deferred, ticket      waits for the ticket
 //	conflict not_found          deferred              plans again at once 3 times, then backs off
 //	denied                      failed, exception     backs off from 10 s, or waits until the right is back
 //	invalid unsupported         dead_lettered,        parked: a newer or repeated desired, or a nudge, drives it
@@ -36,6 +40,7 @@ func (w Work) Answered(r Result) Decision {
 		return w.decide()
 	}
 	w.count(r)
+	w.ask(r)
 	switch {
 	case r.Held != nil:
 		w.held(r)
@@ -62,7 +67,9 @@ func (w *Work) done(r Result) {
 		kind, outcome = event.ProvisionAdopted, "adopted"
 	case len(r.Changes) > 0:
 		kind, outcome = event.ProvisionApplied, "applied"
-	case len(late) > 0 || s.Unsure:
+	case s.Hands != nil && len(late) > 0:
+		kind, outcome, reason = event.ProvisionApplied, "applied", ByHand
+	case s.Hands == nil && (len(late) > 0 || s.Unsure):
 		kind, outcome, reason = event.ProvisionApplied, "applied", ReadBack
 	}
 	r.Changes = append(late, r.Changes...)
@@ -162,7 +169,11 @@ func (w *Work) waiting(r Result) {
 	s := &w.State
 	w.doubt(r)
 	w.keepName(r)
-	w.defers(WaitBackoff, r.RetryAfter, r)
+	wait := WaitBackoff
+	if r.Asked != nil {
+		wait = WaitTicket
+	}
+	w.defers(wait, r.RetryAfter, r)
 	s.Intent, s.Tries, s.Failing = nil, 0, time.Time{}
 	w.goOn()
 }

@@ -20,6 +20,10 @@ import (
 //	   |                    backoff, or target (until it comes back)                   |
 //	   +------------------------- Wanted (newer or again), Nudged: in flight ----------+
 //
+//	in flight --Answered: asked--> ticket --Closed: done------> in flight
+//	                                 |  \---Wanted (newer)-----> in flight
+//	                                 \------Closed: refused---> parked
+//
 //	in flight --Answered: held--> held --Decided: release--> in flight
 //	                               |  \--Wanted (newer)-----> in flight
 //	                               \-----Decided: cancel---> cancelled --Wanted (newer or again)--> in flight
@@ -45,6 +49,7 @@ type State struct {
 	Hold     string         `json:"h,omitempty"`  // of Wait held: the trip of the guard that holds it
 	Passed   []guard.Scope  `json:"ps,omitempty"` // guards that were released for Want, and do not count it again
 	Counted  []guard.Count  `json:"ct,omitempty"` // by which guards the account was counted, in windows not over yet
+	Hands    *Hands         `json:"hd,omitempty"` // of a target that people change; nil: nothing was asked yet
 }
 
 // Want is what one account should be: the part of event.Desired that the work needs, in a form short enough to keep.
@@ -114,6 +119,7 @@ const (
 	Retry     Why = "retry"     // the time has come, or the target has come back
 	Reconcile Why = "reconcile" // a sweep found a difference
 	Release   Why = "release"   // people released what a guard held
+	Person    Why = "person"    // somebody closed the ticket
 )
 
 // Wait is what an account waits for when no call is in flight.
@@ -125,6 +131,8 @@ const (
 	WaitBackoff Wait = "backoff" // NextAt
 	WaitTarget  Wait = "target"  // the target to come back, or to give us a right back
 	WaitParked  Wait = "parked"  // a newer desired, the same one again, or a nudge
+
+	WaitTicket Wait = "ticket" // a person to close the ticket, or a newer desired
 
 	WaitHeld      Wait = "held"      // two people to release or cancel it, or a newer desired
 	WaitCancelled Wait = "cancelled" // a newer desired, or the same one again
@@ -146,6 +154,7 @@ type Call struct {
 	Account  string // known name; empty: none yet
 	RemoteID string
 	Passed   []guard.Scope
+	Have     *connector.Object // of a target that people change: the account as they have said; nil: none
 	// Partition is set by who performs the call: guards count over all partitions of an instance.
 	Partition int32
 	// Takeover says that an earlier call of the same intent may be acting still; By is whose.
@@ -181,7 +190,8 @@ type Result struct {
 	Held     *Held          // a guard holds what is not in Changes
 	Counted  []guard.Count  // by guards that let the call through
 	Changes  []event.Change // what took effect, also of a failed call
-	Doubt    []event.Change // of a failed call: what may have taken effect
+	Doubt    []event.Change // of a failed call: what may have taken effect, or is asked for
+	Asked    *Asked         // of a target that people change: what they are to be asked for; nil: nothing
 	Latency  time.Duration
 	Ended    time.Time
 }
@@ -225,7 +235,11 @@ func (s State) latest() int64 {
 }
 
 func (s State) call() *Call {
-	return &Call{Key: s.Want.Key(), Intent: *s.Intent, Want: s.Want, Account: s.Account, RemoteID: s.RemoteID, Passed: s.Passed}
+	c := &Call{Key: s.Want.Key(), Intent: *s.Intent, Want: s.Want, Account: s.Account, RemoteID: s.RemoteID, Passed: s.Passed}
+	if s.Hands != nil {
+		c.Have = s.Hands.Have
+	}
+	return c
 }
 
 // Resumed is the call to make again after the partition has changed hands: it begins by reading. Nil: none was in flight.

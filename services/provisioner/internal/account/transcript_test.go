@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,6 +22,9 @@ import (
 //	answer [class=transient] [refused] [down] [retry-after=5s] [adopted] [changes=create,grant] [doubt=grant] [account=a remote=r state=active]
 //	       [withheld=approval_missing,approval_forged]
 //	       [held=mass-leaver.12345678] [counted=mass-leaver]
+//	       [asked=create,grant]
+//	done | refuse [ticket=old] [actor=id-1]   a person's word on the ticket
+//	drop                           nothing is wanted any more
 //	decided trip=mass-leaver.12345678 by=release|cancel
 //	crash                          the process dies with the call; the next owner makes it again
 //	wake                           go to the timer and let it fire
@@ -73,6 +77,14 @@ func (p *player) play(line string) string {
 		return p.tell(w.Orphaned(event.DriftEvent{Meta: event.Meta{EventID: "drift-1", Target: "chat", Account: args["account"]}}))
 	case "again-assigned":
 		return p.tell(w.Reconsidered())
+	case "done", "refuse":
+		c := event.TicketCommand{ID: "act-1", Kind: event.TicketAct(words[0]), Ticket: args["ticket"], IdentityID: "id-1", Target: "chat", Actor: cmp.Or(args["actor"], "id-boss"), Reason: "so it is"}
+		if open := p.state.Ticket(); open != nil && c.Ticket == "" {
+			c.Ticket = open.ID
+		}
+		return p.tell(w.Closed(c))
+	case "drop":
+		return p.tell(w.Dropped())
 	case "decided":
 		return p.tell(w.Decided(guard.Trip{ID: args["trip"], Guard: "mass-leaver", Decision: event.GuardAct(args["by"])}))
 	case "answer":
@@ -129,6 +141,9 @@ func (p *player) result(args map[string]string) account.Result {
 	if late, ok := args["attempt"]; ok {
 		r.Attempt, _ = strconv.Atoi(late)
 	}
+	if late, ok := args["round"]; ok {
+		r.Round, _ = strconv.Atoi(late)
+	}
 	_, r.Refused = args["refused"]
 	_, r.Down = args["down"]
 	_, r.Adopted = args["adopted"]
@@ -142,6 +157,13 @@ func (p *player) result(args map[string]string) account.Result {
 		r.Counted = []guard.Count{{Scope: guard.Scope(scope), At: p.now, Until: p.now.Add(time.Hour)}}
 	}
 	r.Changes, r.Doubt = changes(args["changes"]), changes(args["doubt"])
+	if asked := args["asked"]; asked != "" {
+		r.Doubt = changes(asked)
+		r.Asked = &account.Asked{Account: "ana", After: &connector.Object{Ref: connector.Ref{Account: "ana", RemoteID: "ana"}}}
+		for _, c := range r.Doubt {
+			r.Asked.Steps = append(r.Asked.Steps, event.TicketStep{Verb: c.Verb, Attributes: map[string]string{"title": "Engineer"}})
+		}
+	}
 	if d := args["retry-after"]; d != "" {
 		var err error
 		if r.RetryAfter, err = time.ParseDuration(d); err != nil {
@@ -189,6 +211,11 @@ func (p *player) tell(d account.Decision) string {
 	}
 	if d.Call != nil {
 		line("call v%d attempt %d round %d account=%q remote=%q", d.Call.Want.Version, d.Call.Intent.Attempt, d.Call.Intent.Round, d.Call.Account, d.Call.RemoteID)
+	}
+	if open := d.State.Ticket(); d.Moved && open != nil {
+		line("shown: a ticket of v%d for %d steps", open.Version, len(open.Steps))
+	} else if d.Moved {
+		line("shown: no ticket")
 	}
 	if s := d.State; s.Wait != account.WaitNothing {
 		line("waits: %s", s.Wait)

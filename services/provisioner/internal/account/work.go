@@ -30,6 +30,7 @@ type Work struct {
 	events []event.ProvisionEvent
 	call   *Call
 	forget bool
+	moved  bool // the ticket is another one, or none any more
 }
 
 // Decision is what follows. Everything in it is committed together; only then is Call performed.
@@ -39,6 +40,7 @@ type Decision struct {
 	Call   *Call
 	WakeAt time.Time // zero: no timer
 	Forget bool      // nothing is left to know of the account: delete the state
+	Moved  bool      // State.Ticket is another one than before, or none any more
 }
 
 // Wanted takes a desired record: newer ones count, older ones do not, and the same one again drives what is parked.
@@ -102,7 +104,7 @@ func (w Work) Orphaned(drift event.DriftEvent) Decision {
 // busy says that a nudge changes nothing: it is being done anyway, or people have it in their hands.
 func (s State) busy() bool {
 	switch s.Wait {
-	case WaitBackoff, WaitTarget, WaitHeld, WaitCancelled:
+	case WaitBackoff, WaitTarget, WaitTicket, WaitHeld, WaitCancelled:
 		return true
 	}
 	return s.Intent != nil
@@ -151,7 +153,7 @@ func IntentID(want Want) string {
 }
 
 func (w *Work) decide() Decision {
-	d := Decision{State: w.State, Events: w.events, Call: w.call, Forget: w.forget}
+	d := Decision{State: w.State, Events: w.events, Call: w.call, Forget: w.forget, Moved: w.moved}
 	if s := w.State; s.Intent == nil {
 		d.WakeAt = earliest(s.NextAt, s.alarmAt())
 	}

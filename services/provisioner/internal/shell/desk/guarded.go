@@ -18,6 +18,7 @@ var errHeld = errors.New("held by a guard")
 type guarded struct {
 	t       *target
 	c       connector.Connector
+	paper   connector.Connector // c, where people make the changes and the call only plans them; nil: everywhere else
 	lease   *lease
 	call    account.Call
 	counted []guard.Count  // by guards that let changes of the call through
