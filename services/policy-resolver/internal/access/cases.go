@@ -66,7 +66,7 @@ func (w *Work) await(target string, version int64) {
 		return
 	}
 	c.Waits = slices.DeleteFunc(c.Waits, func(o Wait) bool { return o.Target == target })
-	c.Waits = append(c.Waits, Wait{target, version})
+	c.Waits = append(c.Waits, Wait{Target: target, Version: version})
 }
 
 // fail records once that a case cannot be done as it stands.
@@ -96,12 +96,16 @@ func (w *Work) settle() {
 	})
 }
 
+// byPerson is the reason of what is deferred until a person has closed a ticket (connector.Waiting).
+const byPerson = "waiting"
+
 // Provisioned takes what became of the work on an account.
 //
 //	event                               cases that wait for the target, up to its version
 //	applied, unchanged, adopted         wait for it no more
 //	dead_lettered, exception.opened     fail, and go on waiting
 //	held                                say so
+//	deferred, a person being asked      say so, once for each version
 //	any                                 count what it changed
 func (w Work) Provisioned(e event.ProvisionEvent) Decision {
 	if !w.State.known(e.Target) {
@@ -126,6 +130,9 @@ func (w Work) Provisioned(e event.ProvisionEvent) Decision {
 			w.fail(c, e.Reason)
 		case e.Kind == event.ProvisionHeld:
 			w.tell(*c, event.CaseWaiting, event.CaseHeld, "held")
+		case e.Kind == event.ProvisionDeferred && e.Reason == byPerson && !c.Waits[at].Asked:
+			c.Waits[at].Asked = true
+			w.tell(*c, event.CaseWaiting, event.CaseOpen, "ticket")
 		}
 	}
 	if done {

@@ -95,6 +95,7 @@ func (c Case) moment() time.Time { return later(c.Effective, c.Known) }
 type Wait struct {
 	Target  string `json:"t"`
 	Version int64  `json:"v"`
+	Asked   bool   `json:"a,omitempty"` // it is known, and said, that a person has to close a ticket first
 }
 
 // Request is what waits for an answer: an access request for approval, the lift of an emergency, or a task, whose answer

@@ -296,10 +296,12 @@ func (p *play) provision(args map[string]string) {
 			continue
 		case "broken":
 			e.Kind, e.Reason = event.ExceptionOpened, "retry_exhausted"
+		case "ticket":
+			e.Kind, e.Reason = event.ProvisionDeferred, "waiting"
 		default:
 			e.Kind = event.Kind("provision." + outcome)
 		}
-		if e.Kind != event.ExceptionOpened && e.Kind != event.ProvisionHeld {
+		if e.Kind != event.ExceptionOpened && e.Kind != event.ProvisionHeld && e.Kind != event.ProvisionDeferred {
 			p.applied[target] = d.Version
 		}
 		p.show(p.work().Provisioned(e))
