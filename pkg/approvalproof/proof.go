@@ -2,21 +2,17 @@ package approvalproof
 
 import (
 	"crypto/ed25519"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/signing"
 )
 
-// KeyFile is the name of the private key in the data folder; the public key lies beside it, with PublicSuffix.
-const (
-	KeyFile      = "approval.key"
-	PublicSuffix = ".pub"
-)
+// KeyFile is the name of the private key in the data folder.
+const KeyFile = "approval.key"
 
 // Errors of a verification.
 var (
@@ -28,17 +24,11 @@ var (
 // domain keeps a signature of an approval from meaning anything elsewhere.
 const domain = "joinery approval 1"
 
-// Digest is what is signed: SHA-256 over the length and bytes of each field in turn. Entitlements are sorted first, and
-// the expiry counts in milliseconds, as Avro carries it.
+// Digest is what is signed: signing.Digest of all fields. Entitlements are sorted first, and the expiry counts in
+// milliseconds, as Avro carries it.
 func Digest(beneficiary event.IdentityID, a event.Approval) []byte {
-	fields := []string{domain, string(beneficiary), a.RequestID, a.Role, a.Policy, expiry(a.ExpiresAt)}
-	fields = append(fields, slices.Sorted(slices.Values(a.Entitlements))...)
-	h := sha256.New()
-	for _, f := range fields {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(f))))
-		h.Write([]byte(f))
-	}
-	return h.Sum(nil)
+	fields := []string{string(beneficiary), a.RequestID, a.Role, a.Policy, expiry(a.ExpiresAt)}
+	return signing.Digest(domain, append(fields, slices.Sorted(slices.Values(a.Entitlements))...)...)
 }
 
 func expiry(at time.Time) string {

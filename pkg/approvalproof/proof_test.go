@@ -3,14 +3,13 @@ package approvalproof_test
 import (
 	"bytes"
 	"errors"
-	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"joinery.internal/pkg/approvalproof"
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/signing"
 )
 
 var now = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -61,53 +60,10 @@ func TestAnApprovalThatWasAlteredIsForged(t *testing.T) {
 	}
 }
 
-func TestAKeyIsMadeOnceForItsOwnerAlone(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "keys", approvalproof.KeyFile)
-	keys := make([]approvalproof.Key, 8)
-	var group sync.WaitGroup
-	for i := range keys {
-		group.Go(func() {
-			var err error
-			if keys[i], err = approvalproof.OpenKey(file); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	for _, k := range keys {
-		if !k.Public().Equal(keys[0].Public()) {
-			t.Fatal("two keys were made")
-		}
-	}
-	info, err := os.Stat(file)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Fatalf("key file: %v, %v; want mode 0600", info.Mode(), err)
-	}
-	entries, err := os.ReadDir(filepath.Dir(file))
-	if err != nil || len(entries) != 2 {
-		t.Fatalf("left in the folder: %v, %v; want the two keys", entries, err)
-	}
-}
-
-func TestAKeyThatEverybodyCanReadIsRefused(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), approvalproof.KeyFile)
-	if _, err := approvalproof.OpenKey(file); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(file, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := approvalproof.OpenKey(file); err == nil {
-		t.Fatal("a key that everybody can read was taken")
-	}
-}
-
 func TestAVerifierMayBeMadeBeforeTheKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), approvalproof.KeyFile)
-	v := approvalproof.NewVerifier(file + approvalproof.PublicSuffix)
+	v := approvalproof.NewVerifier(file + signing.PublicSuffix)
 	if err := v.Verify("id-1", event.Approval{}, now); !errors.Is(err, approvalproof.ErrNoKey) {
 		t.Fatalf("without a key: got %v, want ErrNoKey", err)
 	}

@@ -49,6 +49,7 @@ var records = map[event.Topic]any{
 	event.TicketCommands:    event.TicketCommand{},
 	event.OpenTickets:       event.Ticket{},
 	event.DeadLetters:       event.DeadLetter{},
+	event.Checkpoints:       event.Checkpoint{},
 }
 
 // required fields have no default: a record without them means nothing.
@@ -156,6 +157,8 @@ func infer(typ reflect.Type) (*avro.Schema, error) {
 		return avro.SchemaFor[event.Ticket]()
 	case event.GuardCommand:
 		return avro.SchemaFor[event.GuardCommand]()
+	case event.Checkpoint:
+		return avro.SchemaFor[event.Checkpoint]()
 	case event.ScimResource:
 		return avro.SchemaFor[event.ScimResource]()
 	default:

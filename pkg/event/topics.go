@@ -32,6 +32,7 @@ const (
 	TicketCommands    Topic = "jml.ticket.command.v1"
 	OpenTickets       Topic = "jml.ticket.open.v1"
 	DeadLetters       Topic = "jml.dlq.v1"
+	Checkpoints       Topic = "jml.evidence.checkpoint.v1"
 )
 
 // Chained says whether the runtime stamps a sequence and a hash chain on the topic's records, and the evidence

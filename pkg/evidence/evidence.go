@@ -23,36 +23,36 @@ const Database = "joinery"
 
 // Row is one transition, as evidence_log stores it. Times are UTC with millisecond precision; a zero time is stored as 1970.
 type Row struct {
-	EventID     string    `ch:"event_id"`
-	Kind        string    `ch:"kind"`
-	Service     string    `ch:"service"`
-	IdentityID  string    `ch:"identity_id"`
-	CaseID      string    `ch:"case_id"`
-	CausationID string    `ch:"causation_id"`
-	Source      string    `ch:"source"`
-	Target      string    `ch:"target"`
-	Account     string    `ch:"account"`
-	Role        string    `ch:"role"`
-	Entitlement string    `ch:"entitlement"`
-	Actor       string    `ch:"actor"`
-	Outcome     string    `ch:"outcome"`
-	Reason      string    `ch:"reason"`
-	Message     string    `ch:"message"`
-	Policy      string    `ch:"policy"`
-	Attempt     uint16    `ch:"attempt"`
-	EffectiveAt time.Time `ch:"effective_at"`
-	KnownAt     time.Time `ch:"known_at"`
-	OccurredAt  time.Time `ch:"occurred_at"` // decides the partition: it must not differ between two writes of a position
-	StoredAt    time.Time `ch:"stored_at"`   // set by ClickHouse when the row arrives; ignored by Insert
-	Payload     string    `ch:"payload"`     // JSON
-	Seq         uint64    `ch:"seq"`
-	PrevHash    string    `ch:"prev_hash"`
-	Hash        string    `ch:"hash"`
+	EventID     string    `ch:"event_id" json:"event_id"`
+	Kind        string    `ch:"kind" json:"kind"`
+	Service     string    `ch:"service" json:"service"`
+	IdentityID  string    `ch:"identity_id" json:"identity_id"`
+	CaseID      string    `ch:"case_id" json:"case_id"`
+	CausationID string    `ch:"causation_id" json:"causation_id"`
+	Source      string    `ch:"source" json:"source"`
+	Target      string    `ch:"target" json:"target"`
+	Account     string    `ch:"account" json:"account"`
+	Role        string    `ch:"role" json:"role"`
+	Entitlement string    `ch:"entitlement" json:"entitlement"`
+	Actor       string    `ch:"actor" json:"actor"`
+	Outcome     string    `ch:"outcome" json:"outcome"`
+	Reason      string    `ch:"reason" json:"reason"`
+	Message     string    `ch:"message" json:"message"`
+	Policy      string    `ch:"policy" json:"policy"`
+	Attempt     uint16    `ch:"attempt" json:"attempt"`
+	EffectiveAt time.Time `ch:"effective_at" json:"effective_at"`
+	KnownAt     time.Time `ch:"known_at" json:"known_at"`
+	OccurredAt  time.Time `ch:"occurred_at" json:"occurred_at"` // decides the partition: it must not differ between two writes of a position
+	StoredAt    time.Time `ch:"stored_at" json:"stored_at"`     // set by ClickHouse when the row arrives; ignored by Insert
+	Payload     string    `ch:"payload" json:"payload"`         // JSON
+	Seq         uint64    `ch:"seq" json:"seq"`
+	PrevHash    string    `ch:"prev_hash" json:"prev_hash"`
+	Hash        string    `ch:"hash" json:"hash"`
 
-	SrcTopic     string    `ch:"src_topic"`
-	SrcTopicID   uuid.UUID `ch:"src_topic_id"`
-	SrcPartition uint32    `ch:"src_partition"`
-	SrcOffset    uint64    `ch:"src_offset"`
-	SrcKey       string    `ch:"src_key"`
-	Raw          string    `ch:"raw"` // the exact bytes of the Kafka value
+	SrcTopic     string    `ch:"src_topic" json:"src_topic"`
+	SrcTopicID   uuid.UUID `ch:"src_topic_id" json:"src_topic_id"`
+	SrcPartition uint32    `ch:"src_partition" json:"src_partition"`
+	SrcOffset    uint64    `ch:"src_offset" json:"src_offset"`
+	SrcKey       string    `ch:"src_key" json:"src_key"`
+	Raw          string    `ch:"raw" json:"raw"` // the exact bytes of the Kafka value
 }

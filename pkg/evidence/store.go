@@ -46,7 +46,7 @@ func (s *Store) Insert(ctx context.Context, rows []Row) (err error) {
 		}
 	}()
 	for _, r := range rows {
-		r.EffectiveAt, r.KnownAt, r.OccurredAt = storable(r.EffectiveAt), storable(r.KnownAt), storable(r.OccurredAt)
+		r = r.Storable()
 		if err := batch.AppendStruct(&r); err != nil {
 			return fmt.Errorf("encode row of %s[%d]@%d: %w", r.SrcTopic, r.SrcPartition, r.SrcOffset, err)
 		}
@@ -55,6 +55,12 @@ func (s *Store) Insert(ctx context.Context, rows []Row) (err error) {
 		return fmt.Errorf("insert %d rows: %w", len(rows), err)
 	}
 	return s.confirm(ctx, len(rows))
+}
+
+// Storable is the row as it is read back: its times are within range, and in milliseconds.
+func (r Row) Storable() Row {
+	r.EffectiveAt, r.KnownAt, r.OccurredAt = storable(r.EffectiveAt), storable(r.KnownAt), storable(r.OccurredAt)
+	return r
 }
 
 // storable brings a time into what the column and the driver can hold: HR systems write 9999-12-31 for "never", and the
@@ -70,7 +76,7 @@ func storable(t time.Time) time.Time {
 	case t.After(last):
 		return last
 	}
-	return t
+	return t.UTC().Truncate(time.Millisecond)
 }
 
 // insertStatement names every column but stored_at, which the server fills.

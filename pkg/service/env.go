@@ -27,7 +27,7 @@ type Env struct {
 	// ClickHouse is the URL of the evidence database with its login; only who reads or writes evidence uses it.
 	ClickHouse string
 	ConfigDir  string // the folder of sources, targets and policy
-	DataDir    string // for the service's own files: keys, and the cache of its state
+	DataDir    string // for the service's own files: keys, and the cache of its state; empty: no cache
 	Clock      stream.Clock
 	Metrics    prometheus.Registerer
 	Log        *slog.Logger
@@ -39,6 +39,10 @@ type Env struct {
 
 // Stream gives the options of the runtime for this service.
 func (e Env) Stream() stream.Options {
-	return stream.Options{Seeds: e.Kafka, Dialer: e.KafkaOpts, Instance: e.Instance, Codec: wire.New(e.Registry), Clock: e.Clock,
-		CacheDir: filepath.Join(e.DataDir, "cache"), Log: e.Log, Metrics: e.Metrics, OnReady: e.Ready}
+	o := stream.Options{Seeds: e.Kafka, Dialer: e.KafkaOpts, Instance: e.Instance, Codec: wire.New(e.Registry), Clock: e.Clock,
+		Log: e.Log, Metrics: e.Metrics, OnReady: e.Ready}
+	if e.DataDir != "" {
+		o.CacheDir = filepath.Join(e.DataDir, "cache")
+	}
+	return o
 }

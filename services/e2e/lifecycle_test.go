@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,6 +43,19 @@ func TestEveryRowOfTheLifecycleTable(t *testing.T) {
 		s.settled()
 		if out, errs, code := s.joinery("verify"); code != 0 {
 			t.Errorf("verify: exit %d, %s%s", code, out, errs)
+		}
+	})
+	t.Run("an export has every row of the evidence", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "evidence.ndjson")
+		if out, errs, code := s.joinery("export", "--file", file); code != 0 {
+			t.Fatalf("export: exit %d, %s%s", code, out, errs)
+		}
+		lines, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := fmt.Sprint(bytes.Count(lines, []byte("\n"))); n != s.sql("SELECT count() FROM joinery.evidence")[0][0] {
+			t.Errorf("%s lines, and %s rows", n, s.sql("SELECT count() FROM joinery.evidence")[0][0])
 		}
 	})
 	s.evidenceIsWhole()

@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"joinery.internal/pkg/bundle"
@@ -11,10 +13,12 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/open"
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/evidence"
 	"joinery.internal/pkg/intake/push"
 	"joinery.internal/pkg/policy"
 	"joinery.internal/pkg/registry"
 	"joinery.internal/pkg/service"
+	"joinery.internal/pkg/signing"
 	"joinery.internal/pkg/target"
 	"joinery.internal/pkg/topics"
 	"joinery.internal/pkg/wire"
@@ -30,6 +34,9 @@ func assemble(env service.Env, o Options, live *views, store desk.Archive, j *jo
 		Check: checkPolicy(env.ConfigDir),
 		Activate: func(ctx context.Context, cfg *config.Config, actor, reason string, at time.Time) error {
 			return bundle.Publish(ctx, env.Stream(), cfg, actor, reason, at)
+		},
+		SealKey: func() (ed25519.PublicKey, error) {
+			return signing.ReadPublic(filepath.Join(env.DataDir, evidence.KeyFile+signing.PublicSuffix))
 		},
 		Clock: env.Clock, NewID: newID, Endpoints: o.Endpoints, Patience: votePatience,
 	}

@@ -1,14 +1,20 @@
 // Package app is the evidence sink: one consumer group over every event topic and the dead letters, one insert per batch.
 //
 // Guarantee: every committed record is in ClickHouse at least once, under its position, and the view evidence shows it
-// once. Offsets are committed after the insert has been acknowledged; an insert that failed or was not answered is of
-// unknown effect, so the sink reads back which positions are there and inserts the rest.
+// once. An insert that failed or was not answered is of unknown effect, so the sink reads back which positions are there
+// and inserts the rest. A batch goes
+//
+//	insert acknowledged -> signed heads of its chains in Kafka -> offsets committed
+//
+// so a checkpoint never seals what is not stored, and after a crash at any place the batch is read again.
 package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,9 +25,10 @@ import (
 	"joinery.internal/pkg/clickhouse"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/evidence"
+	"joinery.internal/pkg/evidence/row"
 	"joinery.internal/pkg/service"
+	"joinery.internal/pkg/signing"
 	"joinery.internal/pkg/wire"
-	"joinery.internal/services/evidence-sink/internal/row"
 )
 
 const (
@@ -37,7 +44,12 @@ func Run(ctx context.Context, env service.Env) error {
 	if env.ClickHouse == "" {
 		return errors.New("no address for ClickHouse: set clickhouse.url in joinery.yaml, JOINERY_CLICKHOUSE or --clickhouse")
 	}
-	s := &sink{env: env, maker: row.New(wire.New(env.Registry)), topics: map[string]uuid.UUID{}, fresh: map[place]bool{}, metrics: newMetrics(env.Metrics)}
+	key, err := signing.OpenKey(filepath.Join(env.DataDir, evidence.KeyFile))
+	if err != nil {
+		return err
+	}
+	codec := wire.New(env.Registry)
+	s := &sink{env: env, codec: codec, key: key, maker: row.New(codec), topics: map[string]uuid.UUID{}, fresh: map[place]bool{}, metrics: newMetrics(env.Metrics)}
 	defer s.disconnect()
 	if err := s.connect(ctx); err != nil {
 		return fmt.Errorf("open evidence: %w", err)
@@ -83,6 +95,8 @@ type sink struct {
 	client  *kgo.Client
 	conn    clickhouse.Conn
 	store   *evidence.Store
+	codec   *wire.Serde
+	key     ed25519.PrivateKey // of checkpoints
 	maker   row.Maker
 	topics  map[string]uuid.UUID
 	fresh   map[place]bool // assigned, and not yet compared with what is stored
@@ -133,7 +147,7 @@ func (s *sink) identify(ctx context.Context, names []string) error {
 	return nil
 }
 
-// batch takes records until there are enough or it is time, writes them, and commits their offsets.
+// batch takes records until there are enough or it is time, writes them, seals them, and commits their offsets.
 func (s *sink) batch(ctx context.Context) error {
 	records, err := s.collect(ctx)
 	if err != nil || len(records) == 0 {
@@ -148,6 +162,9 @@ func (s *sink) batch(ctx context.Context) error {
 		rows = append(rows, made)
 	}
 	if err := s.write(ctx, rows); err != nil {
+		return err
+	}
+	if err := s.seal(ctx, rows); err != nil {
 		return err
 	}
 	if err := s.client.CommitRecords(ctx, records...); err != nil {

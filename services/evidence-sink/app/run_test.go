@@ -2,10 +2,12 @@ package app_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +24,8 @@ import (
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/evidence"
 	"joinery.internal/pkg/service"
+	"joinery.internal/pkg/signing"
+	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/wire"
 	"joinery.internal/services/evidence-sink/app"
 )
@@ -36,9 +40,13 @@ type world struct {
 	client *kgo.Client
 	codec  *wire.Serde
 	dir    string
+	keys   string // the sink's data folder
 	addr   string // of the engine's HTTP interface
 	engine *engine.Engine
 	next   int
+	head   []byte // hash of the last record
+
+	checkpoints [16]byte // id of the topic
 }
 
 func newWorld(t *testing.T) *world {
@@ -48,16 +56,21 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	w := &world{t: t, broker: c, kafka: c.ListenAddrs(), codec: wire.New(wire.Static()), dir: t.TempDir(), addr: freePort(t)}
-	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.kafka...)); err != nil {
+	w := &world{t: t, broker: c, kafka: c.ListenAddrs(), codec: wire.New(wire.Static()), dir: t.TempDir(), keys: t.TempDir(), addr: freePort(t)}
+	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.kafka...), kgo.RecordPartitioner(kgo.ManualPartitioner())); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.client.Close)
-	for _, topic := range event.EvidenceTopics() {
+	for _, topic := range append(event.EvidenceTopics(), event.Checkpoints) {
 		if _, err := kadm.NewClient(w.client).CreateTopic(t.Context(), 3, 1, nil, string(topic)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	details, err := kadm.NewClient(w.client).ListTopics(t.Context(), string(event.Checkpoints))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.checkpoints = details[string(event.Checkpoints)].ID
 	w.open()
 	t.Cleanup(w.close)
 	if err := evidence.Apply(t.Context(), enginetest.ConnectURL(t, w.engine.URL())); err != nil {
@@ -103,7 +116,11 @@ func (w *world) emit(n int) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		records[i] = &kgo.Record{Topic: string(event.CaseEvents), Key: []byte(id), Value: b}
+		// One chain, so one partition, as far as the sink minds.
+		hash := stream.LinkHash(w.head, uint64(w.next), []byte(id), b)
+		records[i] = &kgo.Record{Topic: string(event.CaseEvents), Key: []byte(id), Value: b, Headers: []kgo.RecordHeader{{Key: "ce_source", Value: []byte("/joinery/test")},
+			{Key: stream.HeaderSeq, Value: fmt.Append(nil, w.next)}, {Key: stream.HeaderPrev, Value: w.head}, {Key: stream.HeaderHash, Value: hash}}}
+		w.head = hash
 	}
 	if err := w.client.ProduceSync(w.t.Context(), records...).FirstErr(); err != nil {
 		w.t.Fatal(err)
@@ -114,7 +131,7 @@ func (w *world) emit(n int) {
 func (w *world) sink() (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
-	env := service.Env{Instance: "0", Kafka: w.kafka, Registry: wire.Static(), ClickHouse: w.engine.URL(), Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
+	env := service.Env{Instance: "0", DataDir: w.keys, Kafka: w.kafka, Registry: wire.Static(), ClickHouse: w.engine.URL(), Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
 	go func() { done <- app.Run(ctx, env) }()
 	return func() {
 		cancel()
@@ -176,6 +193,66 @@ func TestABrokerThatTakesNoOffsetsDoesNotEndTheSink(t *testing.T) {
 	w.rows(600)
 	if refused.Load() == 0 {
 		t.Error("no commit was refused")
+	}
+}
+
+func TestEachBatchIsSealedAndABrokerThatRefusesTheCheckpointGetsItAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var refused atomic.Int32
+	w.broker.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		w.broker.KeepControl()
+		for _, topic := range req.(*kmsg.ProduceRequest).Topics {
+			if (topic.Topic == string(event.Checkpoints) || topic.TopicID == w.checkpoints) && refused.Add(1) <= 2 {
+				return nil, errors.New("cut off"), true
+			}
+		}
+		return nil, nil, false
+	})
+	defer w.sink()()
+	for n := range 3 {
+		w.emit(100)
+		w.rows(100 * (n + 1))
+		w.sealed()
+	}
+	if refused.Load() < 3 {
+		t.Error("no checkpoint was refused")
+	}
+}
+
+// sealed waits until the newest checkpoint is of the last event, signed with the sink's key.
+func (w *world) sealed() {
+	w.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.kafka...), kgo.ConsumeTopics(string(event.Checkpoints)), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	var list []event.Checkpoint
+	for {
+		for _, r := range client.PollFetches(ctx).Records() {
+			var c event.Checkpoint
+			if err := w.codec.Decode(r.Value, r.Topic, &c); err != nil {
+				w.t.Fatal(err)
+			}
+			list = append(list, c)
+		}
+		public, err := signing.ReadPublic(filepath.Join(w.keys, evidence.KeyFile+signing.PublicSuffix))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		seals, forged := evidence.Seals(public, list)
+		if len(forged) > 0 {
+			w.t.Fatalf("not signed by the sink: %v", forged)
+		}
+		if seals[evidence.Chain{Topic: string(event.CaseEvents), Service: "test"}] == (evidence.Head{Seq: uint64(w.next), Hash: hex.EncodeToString(w.head)}) {
+			return
+		}
+		if ctx.Err() != nil {
+			w.t.Fatalf("%d events, and sealed is %v", w.next, seals)
+		}
 	}
 }
 

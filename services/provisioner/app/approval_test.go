@@ -10,6 +10,7 @@ import (
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/signing"
 	"joinery.internal/services/provisioner/internal/shell/desk"
 )
 
@@ -72,7 +73,7 @@ func (p *pipe) put(policy string) {
 // signer makes the key of the approval service.
 func (p *pipe) signer() approvalproof.Key {
 	p.t.Helper()
-	key, err := approvalproof.OpenKey(p.key[:len(p.key)-len(approvalproof.PublicSuffix)])
+	key, err := approvalproof.OpenKey(p.key[:len(p.key)-len(signing.PublicSuffix)])
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/open"
 	"joinery.internal/pkg/service"
+	"joinery.internal/pkg/signing"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/target"
 	"joinery.internal/services/provisioner/internal/shell/desk"
@@ -50,7 +51,7 @@ func RunWith(ctx context.Context, env service.Env, factory open.Factory) error {
 	if err != nil {
 		return err
 	}
-	proofs := approvalproof.NewVerifier(filepath.Join(env.DataDir, approvalproof.KeyFile+approvalproof.PublicSuffix))
+	proofs := approvalproof.NewVerifier(filepath.Join(env.DataDir, approvalproof.KeyFile+signing.PublicSuffix))
 	d := desk.New(deskTargets(files, factory, env.ResolveTarget),
 		desk.Options{Instance: env.Instance, Clock: env.Clock, Rules: rules.New(policies, proofs), Partitions: int(partitions), Settle: settle})
 	defer d.Close()

@@ -8,8 +8,10 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -27,6 +29,8 @@ const (
 	patience    = 30 * time.Second
 	longWait    = 10 * time.Minute // of a sweep: a large target takes its time
 	jsonContent = "application/json"
+
+	linesContent = "application/x-ndjson"
 )
 
 // Authenticator says who asks.
@@ -42,7 +46,7 @@ type operation struct {
 	Query   []parameter
 	Body    any           // a value of the type the body decodes to; nil: none
 	Lines   bool          // the body is JSON lines
-	Reply   any           // a value of the type of the answer
+	Reply   any           // a value of the type of the answer; nil: it is a stream
 	MaxBody int64         // in bytes; 0: maxBody
 	Wait    time.Duration // until the answer is given up; 0: patience
 	call    func(context.Context, request) (any, error)
@@ -114,8 +118,30 @@ func (h *Handler) serve(op operation) http.HandlerFunc {
 			WriteProblem(w, r, h.log, err)
 			return
 		}
+		if s, ok := body.(stream); ok {
+			h.pour(ctx, w, r, s)
+			return
+		}
 		w.Header().Set("Content-Type", jsonContent)
 		write(w, h.log, http.StatusOK, body)
+	}
+}
+
+// stream is an answer of JSON lines that may be larger than memory.
+type stream func(context.Context, io.Writer) error
+
+// pour writes a stream. A fault after the first line cuts the connection, so that nobody takes a part for the whole.
+func (h *Handler) pour(ctx context.Context, w http.ResponseWriter, r *http.Request, s stream) {
+	w.Header().Set("Content-Type", linesContent)
+	w.Header().Set("Cache-Control", "no-store")
+	out := bufio.NewWriterSize(w, 1<<16)
+	err := s(ctx, out)
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		h.log.Error("answer cut off", "path", r.URL.Path, "err", err)
+		panic(http.ErrAbortHandler) // what the server takes as: end this connection, and say nothing
 	}
 }
 

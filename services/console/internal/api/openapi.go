@@ -77,6 +77,15 @@ type schema struct {
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
+var jsonLines = map[string]mediaType{linesContent: {&schema{Type: "string", Description: "one JSON object a line"}}}
+
+func answerOf(op operation, schemas map[string]*schema) map[string]mediaType {
+	if op.Reply == nil {
+		return jsonLines
+	}
+	return map[string]mediaType{jsonContent: {schemaOf(reflect.TypeOf(op.Reply), schemas)}}
+}
+
 // describe generates the description from the operations and the types they take and give.
 func describe(operations []operation) document {
 	doc := document{OpenAPI: "3.1.0", Servers: []server{{Prefix}}, Paths: map[string]map[string]action{},
@@ -86,7 +95,7 @@ func describe(operations []operation) document {
 	fault := response{"a fault (RFC 9457)", map[string]mediaType{"application/problem+json": {schemaOf(reflect.TypeFor[Problem](), schemas)}}}
 	for _, op := range operations {
 		a := action{OperationID: operationID(op), Summary: op.Summary, Responses: map[string]response{"default": fault,
-			strconv.Itoa(http.StatusOK): {"done", map[string]mediaType{jsonContent: {schemaOf(reflect.TypeOf(op.Reply), schemas)}}}}}
+			strconv.Itoa(http.StatusOK): {"done", answerOf(op, schemas)}}}
 		for _, m := range pathParameter.FindAllStringSubmatch(op.Path, -1) {
 			a.Parameters = append(a.Parameters, argument{Name: m[1], In: "path", Required: true, Schema: &schema{Type: "string"}})
 		}
@@ -95,7 +104,7 @@ func describe(operations []operation) document {
 		}
 		switch {
 		case op.Lines:
-			a.RequestBody = &content{true, map[string]mediaType{"application/x-ndjson": {&schema{Type: "string", Description: "one JSON object a line"}}}}
+			a.RequestBody = &content{true, jsonLines}
 		case op.Body != nil:
 			a.RequestBody = &content{true, map[string]mediaType{jsonContent: {schemaOf(reflect.TypeOf(op.Body), schemas)}}}
 		}

@@ -133,6 +133,21 @@ func figures(d *desk.Desk) []operation {
 			}},
 		{Method: "GET", Path: "/verify", Summary: "Prove from the evidence alone that its chains are whole, or name the first bad row of each", Reply: desk.Verification{}, Wait: longWait,
 			call: func(ctx context.Context, _ request) (any, error) { return d.Verify(ctx) }},
+		{Method: "GET", Path: "/export", Summary: "Take evidence away: every column of each row as JSON lines, oldest first", Wait: longWait,
+			Query: []parameter{{"person", "whose"}, {"case", "of that workflow"}, {"kind", "a kind of evidence, or the part before its dot"},
+				{"since", "what occurred then or later"}, {"until", "and before that"}},
+			call: func(_ context.Context, r request) (any, error) {
+				since, err := r.instant("since")
+				if err != nil {
+					return nil, err
+				}
+				until, err := r.instant("until")
+				if err != nil {
+					return nil, err
+				}
+				rows, err := d.Export(r.query("person"), desk.ExportQuery{CaseID: r.query("case"), Kind: r.query("kind"), Since: since, Until: until})
+				return stream(rows), err
+			}},
 		{Method: "POST", Path: "/sql", Summary: "Query the evidence, read only", Body: query{}, Reply: desk.Table{}, Wait: time.Minute,
 			call: with(func(ctx context.Context, r request, body query) (any, error) {
 				return d.SQL(ctx, body.Query)

@@ -14,6 +14,7 @@ package desk
 
 import (
 	"context"
+	"crypto/ed25519"
 	"time"
 
 	"joinery.internal/pkg/config"
@@ -63,7 +64,8 @@ type Archive interface {
 	KPI(ctx context.Context, since time.Time) (evidence.KPITable, error)
 	Counts(context.Context) (Counts, error)
 	Query(ctx context.Context, sql string) (Table, error)
-	Audit(ctx context.Context, visit func(evidence.Row) error) error // chained rows, by topic, partition, writer and seq
+	Audit(ctx context.Context, visit func(evidence.Row) error) error     // every row, by topic, partition, writer and seq
+	Export(context.Context, ExportQuery, func(evidence.Row) error) error // by occurred_at
 }
 
 // Journal is the topics: written all or nothing, read as committed.
@@ -144,6 +146,7 @@ type Desk struct {
 	Prober    Prober
 	Check     PolicyCheck
 	Activate  Activate
+	SealKey   func() (ed25519.PublicKey, error) // that checkpoints of the evidence are signed with
 	Clock     Clock
 	Advance   func(time.Duration) (time.Time, error) // moves the pipeline's clock; nil: it cannot be moved
 	NewID     func() string                          // unique ids of acts

@@ -113,6 +113,9 @@ func answer(t *testing.T, sent *strings.Builder, w http.ResponseWriter, r *http.
 	for _, c := range canned {
 		if c.method == r.Method && c.path == path {
 			w.Header().Set("Content-Type", "application/json")
+			if strings.HasPrefix(path, "/export") {
+				w.Header().Set("Content-Type", "application/x-ndjson")
+			}
 			io.WriteString(w, c.body) //nolint:errcheck // the tool says so if it lacks the rest
 			return
 		}

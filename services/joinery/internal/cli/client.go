@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"joinery.internal/pkg/config"
@@ -103,29 +106,9 @@ func (t *tool) post(ctx context.Context, path string, query url.Values, v any) (
 }
 
 func (t *tool) call(ctx context.Context, method, path string, query url.Values, contentType string, body io.Reader) (json.RawMessage, error) {
-	server, err := t.address()
+	server, resp, err := t.fetch(ctx, method, path, query, contentType, body)
 	if err != nil {
 		return nil, err
-	}
-	at := server + apiPrefix + path
-	if len(query) > 0 {
-		at += "?" + query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, method, at, body)
-	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", server, err)
-	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	if as, err := t.setting("as", t.as); err != nil {
-		return nil, err
-	} else if as != "" {
-		req.Header.Set("Joinery-As", as)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("the pipeline at %s does not answer: is it running? %w", server, errors.Unwrap(err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // it has been read
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -133,6 +116,66 @@ func (t *tool) call(ctx context.Context, method, path string, query url.Values, 
 		return nil, fmt.Errorf("read the answer of %s: %w", server, err)
 	}
 	return answer, fault(server, resp, answer)
+}
+
+// pour copies an answer of JSON lines.
+func (t *tool) pour(ctx context.Context, path string, query url.Values, out io.Writer) error {
+	server, resp, err := t.fetch(ctx, http.MethodGet, path, query, "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // it has been read
+	if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || media != "application/x-ndjson" {
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		return errors.Join(err, cmp.Or(fault(server, resp, answer), fmt.Errorf("%s answers with no JSON lines: is it of another version?", server)))
+	}
+	if _, err := io.Copy(out, resp.Body); err != nil {
+		return fmt.Errorf("%s broke off, so this is not all: %w", server, err)
+	}
+	return nil
+}
+
+// intoFile writes a file that has its name only once all of it is there.
+func intoFile(file string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return fmt.Errorf("write file: %w", err)
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // renamed away, or nobody needs it
+	out := bufio.NewWriter(f)
+	if err := errors.Join(write(out), out.Flush(), f.Chmod(0o600), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
+
+// fetch asks the console. The answer's body is to be closed.
+func (t *tool) fetch(ctx context.Context, method, path string, query url.Values, contentType string, body io.Reader) (server string, _ *http.Response, _ error) {
+	server, err := t.address()
+	if err != nil {
+		return "", nil, err
+	}
+	at := server + apiPrefix + path
+	if len(query) > 0 {
+		at += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, at, body)
+	if err != nil {
+		return "", nil, fmt.Errorf("ask %s: %w", server, err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if as, err := t.setting("as", t.as); err != nil {
+		return "", nil, err
+	} else if as != "" {
+		req.Header.Set("Joinery-As", as)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", nil, fmt.Errorf("the pipeline at %s does not answer: is it running? %w", server, errors.Unwrap(err))
+	}
+	return server, resp, nil
 }
 
 // fault is what a response says went wrong; nil for success.

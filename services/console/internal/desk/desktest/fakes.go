@@ -163,7 +163,9 @@ type Archive struct {
 	Trips     []desk.Guard
 	Figures   evidence.KPITable
 	Rows      desk.Table
+	Evidence  []evidence.Row // of an audit or an export
 	Asked     struct {
+		Export      desk.ExportQuery
 		Timeline    desk.TimelineQuery
 		Cases       desk.CaseQuery
 		DeadLetters desk.DeadLetterQuery
@@ -253,8 +255,23 @@ func (a *Archive) Decisions(context.Context, event.IdentityID) ([]desk.Explanati
 	return answer(a, a.Why)
 }
 
-// Audit implements desk.Archive: there are no rows.
-func (a *Archive) Audit(context.Context, func(evidence.Row) error) error {
-	_, err := answer(a, 0)
+// Audit implements desk.Archive.
+func (a *Archive) Audit(_ context.Context, visit func(evidence.Row) error) error {
+	return a.visit(visit)
+}
+
+// Export implements desk.Archive. It gives all there is, whatever is asked.
+func (a *Archive) Export(_ context.Context, q desk.ExportQuery, visit func(evidence.Row) error) error {
+	a.Asked.Export = q
+	return a.visit(visit)
+}
+
+func (a *Archive) visit(visit func(evidence.Row) error) error {
+	rows, err := answer(a, a.Evidence)
+	for _, r := range rows {
+		if err := visit(r); err != nil {
+			return err
+		}
+	}
 	return err
 }

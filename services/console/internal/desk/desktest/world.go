@@ -9,6 +9,7 @@ package desktest
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"sync"
@@ -73,12 +74,13 @@ type World struct {
 	Finding []connector.Finding // what a check of any target answers
 	Applied int                 // how often a catalogue was applied
 	Active  []*config.Config    // what was put in force by Publish
+	SealKey ed25519.PrivateKey  // of checkpoints
 }
 
 // New returns a world with three people (Ana 1001 of boss 1000, Cyn 1002) and a policy in force.
 func New(t *testing.T) *World {
 	t.Helper()
-	w := &World{People: directory.New(), Inbox: inbox.New(), Policy: published.New(t.TempDir()), Journal: &Journal{}, Archive: &Archive{}, Clock: &Clock{now: Start}}
+	w := &World{People: directory.New(), Inbox: inbox.New(), Policy: published.New(t.TempDir()), Journal: &Journal{}, Archive: &Archive{}, Clock: &Clock{now: Start}, SealKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
 	for _, p := range []event.DirectoryEntry{
 		{IdentityID: "id-ana", EmployeeNumber: "1001", DisplayName: "Ana Berg", Email: "ana.berg@acme.example", Department: "Finance", Manager: "1000", Status: event.StatusActive},
 		{IdentityID: "id-boss", EmployeeNumber: "1000", DisplayName: "Bo Holm", Email: "bo.holm@acme.example", Department: "Finance", Status: event.StatusActive},
@@ -91,6 +93,7 @@ func New(t *testing.T) *World {
 	catalog := catalog{w}
 	w.Desk = &desk.Desk{Directory: w.People, Archive: w.Archive, Journal: w.Journal, Codec: wire.New(wire.Static()), Inbox: w.Inbox, Policies: w.Policy,
 		Topics: catalog, Schemas: catalog, Prober: w, Check: check, Activate: w.activate, Clock: w.Clock, Advance: w.Clock.Advance,
+		SealKey:   func() (ed25519.PublicKey, error) { return w.SealKey.Public().(ed25519.PublicKey), nil },
 		NewID:     func() string { count++; return fmt.Sprintf("act-new-%d", count) },
 		Endpoints: map[string]string{"kafka": "127.0.0.1:9092"}, Patience: time.Second}
 	return w

@@ -3,6 +3,9 @@ package row_test
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,9 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/evidence"
+	"joinery.internal/pkg/evidence/row"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/wire"
-	"joinery.internal/services/evidence-sink/internal/row"
 )
 
 var (
@@ -73,5 +77,56 @@ func TestARegistryOutOfReachIsNoFaultOfTheRecord(t *testing.T) {
 	}
 	if _, err := row.New(wire.New(client)).Make(&kgo.Record{Topic: string(event.CaseEvents), Value: value}, topicID); !errors.Is(err, wire.ErrUnavailable) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAColumnThatIsNotWhatTheBytesSayIsNamed(t *testing.T) {
+	t.Parallel()
+	codec := wire.New(wire.Static())
+	value, err := codec.Encode(string(event.ProvisionEvents), &event.ProvisionEvent{Meta: event.Meta{EventID: "e-1", Kind: event.ProvisionApplied, IdentityID: "p-1",
+		EffectiveAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), OccurredAt: at.Add(1500 * time.Microsecond)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	maker := row.New(codec)
+	for name, r := range map[string]*kgo.Record{
+		"a transition": {Topic: string(event.ProvisionEvents), Key: []byte("p-1"), Value: value, Timestamp: at},
+		"garbage":      {Topic: string(event.ProvisionEvents), Key: []byte("p-1"), Value: []byte("garbage"), Timestamp: at},
+	} {
+		made, err := maker.Make(r, topicID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = made.Storable()
+		made.StoredAt = at.Add(time.Second)
+		if column, err := maker.Differs(made); column != "" || err != nil {
+			t.Errorf("%s: column %s differs, %v", name, column, err)
+		}
+		alters := 0
+		for i := range reflect.TypeFor[evidence.Row]().NumField() {
+			altered := made
+			field := reflect.ValueOf(&altered).Elem().Field(i)
+			column := reflect.TypeFor[evidence.Row]().Field(i).Tag.Get("ch")
+			switch {
+			case slices.Contains([]string{"stored_at", "service", "prev_hash", "hash", "src_topic", "src_key", "raw"}, column), // see Auditor
+				name == "garbage" && strings.HasSuffix(column, "_at"): // its bytes tell no time
+				continue
+			case field.Kind() == reflect.String:
+				field.SetString("altered")
+			case field.Type() == reflect.TypeFor[time.Time]():
+				field.Set(reflect.ValueOf(at.Add(time.Minute)))
+			case column == "attempt":
+				field.SetUint(9)
+			default:
+				continue
+			}
+			alters++
+			if got, err := maker.Differs(altered); got != column || err != nil {
+				t.Errorf("%s: %s altered: %q named, %v", name, column, got, err)
+			}
+		}
+		if alters < 15 {
+			t.Errorf("only %d columns were altered", alters)
+		}
 	}
 }

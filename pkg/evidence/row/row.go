@@ -1,6 +1,8 @@
 // Package row makes an evidence row of a Kafka record: the columns from what every transition carries, the payload as
 // JSON by the schema it was written with, and the raw bytes that its hash was made of.
 //
+// From a row it also says whether the columns are still what the bytes say.
+//
 // A record of an event topic that does not decode is evidence too: it becomes an exception.opened with its bytes. Safe
 // for concurrent use.
 package row
@@ -9,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -22,11 +25,16 @@ import (
 	"joinery.internal/pkg/wire"
 )
 
+// Codec turns a framed value into JSON by the schema it was written with; wire.Serde is one.
+type Codec interface {
+	DecodeJSON([]byte) (doc []byte, name string, err error)
+}
+
 // Maker makes rows.
-type Maker struct{ codec *wire.Serde }
+type Maker struct{ codec Codec }
 
 // New takes the codec that knows the schemas.
-func New(codec *wire.Serde) Maker { return Maker{codec} }
+func New(codec Codec) Maker { return Maker{codec} }
 
 // common is what the columns need of any transition, whatever topic it comes from.
 type common struct {
@@ -83,6 +91,29 @@ func (m Maker) Make(r *kgo.Record, topicID uuid.UUID) (evidence.Row, error) {
 	}
 	stampChain(&out, r.Headers)
 	return out, nil
+}
+
+// Differs names a column of a stored row that is not what its bytes say; empty: none. What the bytes do not say - who wrote
+// it, its place, its chain - is for evidence.Auditor. The error is as that of Make.
+func (m Maker) Differs(stored evidence.Row) (string, error) {
+	said, err := m.Make(&kgo.Record{Topic: stored.SrcTopic, Partition: int32(stored.SrcPartition), Offset: int64(stored.SrcOffset),
+		Key: []byte(stored.SrcKey), Value: []byte(stored.Raw), Timestamp: stored.OccurredAt}, stored.SrcTopicID)
+	if err != nil {
+		return "", err
+	}
+	said = said.Storable()
+	said.StoredAt, said.Service, said.Seq, said.PrevHash, said.Hash = stored.StoredAt, stored.Service, stored.Seq, stored.PrevHash, stored.Hash
+	a, b := reflect.ValueOf(stored), reflect.ValueOf(said)
+	for i := range a.NumField() {
+		one, other := a.Field(i).Interface(), b.Field(i).Interface()
+		if at, ok := one.(time.Time); ok && at.Equal(other.(time.Time)) {
+			continue
+		}
+		if one != other {
+			return a.Type().Field(i).Tag.Get("ch"), nil
+		}
+	}
+	return "", nil
 }
 
 func stampChain(out *evidence.Row, headers []kgo.RecordHeader) {
