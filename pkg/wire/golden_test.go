@@ -46,6 +46,7 @@ var goTypes = map[event.Topic]func() any{
 	event.TicketCommands:    func() any { return new(event.TicketCommand) },
 	event.OpenTickets:       func() any { return new(event.Ticket) },
 	event.DeadLetters:       func() any { return new(event.DeadLetter) },
+	event.Checkpoints:       func() any { return new(event.Checkpoint) },
 }
 
 func TestGoldenBytesOfEveryVersionMeanTheSameForEver(t *testing.T) {
