@@ -89,11 +89,18 @@ func (c client) produce(ctx context.Context, records ...event.SourceRecord) erro
 
 // advanceTo moves the pipeline's clock to an instant, which must lie ahead.
 func (c client) advanceTo(ctx context.Context, at time.Time) error {
-	var clock struct{ Now time.Time }
-	if err := c.api(ctx, "GET", "/clock", "", nil, &clock); err != nil {
+	now, err := c.now(ctx)
+	if err != nil {
 		return err
 	}
-	return c.api(ctx, "POST", "/clock", "", map[string]string{"advance": model.Duration(at.Sub(clock.Now).Round(time.Millisecond)).String()}, nil)
+	return c.api(ctx, "POST", "/clock", "", map[string]string{"advance": model.Duration(at.Sub(now).Round(time.Millisecond)).String()}, nil)
+}
+
+// now is the pipeline's time.
+func (c client) now(ctx context.Context) (time.Time, error) {
+	var clock struct{ Now time.Time }
+	err := c.api(ctx, "GET", "/clock", "", nil, &clock)
+	return clock.Now, err
 }
 
 // look reads what a target really holds.

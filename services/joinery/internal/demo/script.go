@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -24,6 +25,7 @@ const (
 	theo  = "2007" // leaves
 	emil  = "2008" // his account is taken over
 	otto  = "2009" // joins while the wiki is down
+	willa = "2010" // joins by a record that was broken
 )
 
 const day = 24 * time.Hour
@@ -43,11 +45,14 @@ func (s *story) steps() []step {
 		{"Emil's account is taken over: the SOC's signal disables him everywhere, HR notwithstanding", s.emilIsStopped},
 		{"the wiki goes down; Otto joins; it comes back: his account is there within seconds", s.ottoJoinsInAnOutage},
 		{"Rita leaves and is rehired four days later: the same accounts, enabled again", s.ritaComesBack},
-		{"a broken source writes bytes that are no record: they wait in the dead letters, all else flows", s.poison},
+		{"a broken source writes bytes that are no record: they wait as a dead letter, all else flows", s.poison},
+		{"somebody corrects and replays them: Willa, whom they were about, has her accounts", s.willaIsReplayed},
 		{"three days pass: Nora's first day has come, her accounts are active", s.noraStarts},
 		{"nine more days pass: Conny's contract is over, the accounts are disabled", s.connyEnds},
 		{"two more days pass: Felix's grace is over, the ERP reader role is gone", s.felixGraceEnds},
 		{"nothing was created twice in any target", s.nothingTwice},
+		{"every case is closed", s.everyCaseIsClosed},
+		{"the evidence is complete and unaltered, by its own proof", s.evidenceIsWhole},
 	}
 }
 
@@ -139,12 +144,16 @@ func (s *story) felixMoves(ctx context.Context) error {
 	if err := s.produce(ctx, s.hr(felix, event.Upsert, "", "reorganisation", p)); err != nil {
 		return err
 	}
+	var err error
+	if s.felixMoved, err = s.now(ctx); err != nil {
+		return err
+	}
 	return s.expect(ctx, account{target: "chat", person: identity(felix), enabled: true, has: []string{"group/sales", "group/everyone"}},
 		account{target: "erp", person: identity(felix), enabled: true, has: []string{"role/reader"}})
 }
 
 func (s *story) felixGraceEnds(ctx context.Context) error {
-	if err := s.advanceTo(ctx, example.Start.Add(14*day+time.Minute)); err != nil {
+	if err := s.advanceTo(ctx, s.felixMoved.Add(14*day)); err != nil {
 		return err
 	}
 	return s.expect(ctx, account{target: "chat", person: identity(felix), enabled: true, has: []string{"group/sales"}},
@@ -292,29 +301,49 @@ func (s *story) poison(ctx context.Context) error {
 		return err
 	}
 	defer cl.Close()
-	r := &kgo.Record{Topic: string(event.SourceRecords), Key: []byte("hr/W1005"), Value: []byte("{this is no Avro}")}
+	r := &kgo.Record{Topic: string(event.SourceRecords), Key: []byte("hr/W" + willa), Value: []byte("{this is no Avro}")}
 	if err := cl.ProduceSync(ctx, r).FirstErr(); err != nil {
 		return fmt.Errorf("write poison: %w", err)
 	}
-	s.checks++
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	_, err = s.deadLetter(ctx, "open")
+	return err
+}
+
+// deadLetter waits for the one letter there is to be in a state, and gives its id.
+func (s *story) deadLetter(ctx context.Context, state string) (id string, _ error) {
+	err := s.until(ctx, "the poison record is a dead letter that is "+state, func() (bool, error) {
 		var letters struct {
-			Items []struct{ Topic, Message string }
+			Items []struct{ ID, Topic string }
 		}
-		if err := s.api(ctx, "GET", "/dlq", "", nil, &letters); err != nil {
-			return err
+		err := s.api(ctx, "GET", "/dlq?state="+state, "", nil, &letters)
+		found := len(letters.Items) == 1 && letters.Items[0].Topic == string(event.SourceRecords)
+		if found {
+			id = letters.Items[0].ID
 		}
-		if len(letters.Items) == 1 && letters.Items[0].Topic == string(event.SourceRecords) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
+		return found, err
+	})
+	return id, err
+}
+
+func (s *story) willaIsReplayed(ctx context.Context) error {
+	id, err := s.deadLetter(ctx, "open")
+	if err != nil || id == "" {
+		return err
 	}
-	s.wrong = append(s.wrong, "the poison record is not in the dead letters")
-	return nil
+	p := person(willa, "Willa", "Horn", "Sales", "Specialist")
+	corrected, err := json.Marshal(s.hr(willa, event.Upsert, "", "new_hire", p))
+	if err != nil {
+		return fmt.Errorf("encode the corrected record: %w", err)
+	}
+	body := map[string]any{"reason": "the producer's serializer was missing", "value": json.RawMessage(corrected)}
+	if err := s.api(ctx, "POST", "/dlq/"+id+"/replay", "1000", body, nil); err != nil {
+		return err
+	}
+	if err := s.expect(ctx, expected(&example.Worker{Profile: *p})...); err != nil {
+		return err
+	}
+	_, err = s.deadLetter(ctx, "resolved")
+	return err
 }
 
 func (s *story) connyEnds(ctx context.Context) error {
@@ -337,4 +366,19 @@ func (s *story) nothingTwice(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (s *story) evidenceIsWhole(ctx context.Context) error {
+	s.checks++
+	var found struct {
+		Whole  bool
+		Faults []struct{ Topic, Fault string }
+	}
+	if err := s.api(ctx, "GET", "/verify", "", nil, &found); err != nil {
+		return err
+	}
+	for _, f := range found.Faults {
+		s.wrong = append(s.wrong, f.Topic+": "+f.Fault)
+	}
+	return nil
 }

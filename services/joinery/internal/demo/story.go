@@ -27,6 +27,8 @@ type story struct {
 	checks  int
 	ids     int
 	seqs    map[string]int64
+
+	felixMoved time.Time // at that time of the pipeline, or a moment before
 }
 
 func newStory(r dev.Ready, o Options) *story {
@@ -161,7 +163,33 @@ func identity(number string) event.IdentityID {
 	return event.IdentityID(event.DeriveID("p", 0, "employee_number", number))
 }
 
-// kpis prints the table when evidence has caught up: no case due is open.
+// until waits for something to be so; if it is not so in the end, that is what is wrong.
+func (s *story) until(ctx context.Context, what string, so func() (bool, error)) error {
+	s.checks++
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if ok, err := so(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	s.wrong = append(s.wrong, "it is not so that "+what)
+	return nil
+}
+
+// everyCaseIsClosed waits for the evidence to catch up.
+func (s *story) everyCaseIsClosed(ctx context.Context) error {
+	return s.until(ctx, "every case is closed", func() (bool, error) {
+		var open struct{ Items []struct{ N string } }
+		err := s.api(ctx, "POST", "/sql", "", map[string]string{"query": "select toString(countIf(closed_at is null)) as n from joinery.cases"}, &open)
+		return len(open.Items) == 1 && open.Items[0].N == "0", err
+	})
+}
+
+// kpis prints the figures.
 func (s *story) kpis(ctx context.Context) error {
 	type row struct {
 		Trigger   string `json:"trigger"`
