@@ -39,6 +39,29 @@ type SourceRecord struct {
 	RelatedKey  string     `avro:"related_key,omitzero" json:"related_key,omitempty"`
 }
 
+// Overtakes says whether a record goes by the fast lane: it says that somebody is to stay out - an emergency, an end, a
+// leave - or may come back in. An end is also the end_date of an upsert that has come, anywhere on earth, and not long
+// since: the first listing of a source names everybody who ever left, and nobody who leaves now is to wait behind them.
+func (r SourceRecord) Overtakes() bool {
+	switch r.Kind {
+	case Emergency, EmergencyLift, Terminate, CorrectTermination, ReverseTermination, Rescind, Suspend, Resume:
+		return true
+	case Upsert:
+		const farEast, long = 14 * time.Hour, 30 * 24 * time.Hour
+		day := func(d time.Duration) string { return r.RecordedAt.UTC().Add(d).Format(time.DateOnly) }
+		return r.Person != nil && day(-long) <= r.Person.EndDate && r.Person.EndDate <= day(farEast)
+	}
+	return false
+}
+
+// Topic is where an adapter writes the record.
+func (r SourceRecord) Topic() Topic {
+	if r.Overtakes() {
+		return UrgentRecords
+	}
+	return SourceRecords
+}
+
 // Fact is one source record, normalised and correlated: the value of jml.identity.fact.v1, keyed by identity id.
 type Fact struct {
 	ID         string       `avro:"id" json:"id"` // derived from (source, record id)

@@ -106,12 +106,9 @@ func newEncoder(ctx context.Context, client *kgo.Client, codec stream.Codec) (en
 func (e encoder) records(records []event.SourceRecord) ([]*kgo.Record, error) {
 	out := make([]*kgo.Record, len(records))
 	for i := range records {
-		r, topic := &records[i], event.SourceRecords
-		if r.Kind == event.Emergency {
-			topic = event.UrgentRecords
-		}
+		r := &records[i]
 		var err error
-		if out[i], err = e.record(topic, r.Source+"/"+r.SourceKey, r); err != nil {
+		if out[i], err = e.record(r.Topic(), r.Source+"/"+r.SourceKey, r); err != nil {
 			return nil, err
 		}
 	}

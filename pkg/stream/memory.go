@@ -52,6 +52,11 @@ func (m *Memory) Feed(topic event.Topic, key string, value []byte) error {
 	return m.feed(Record{Topic: topic, Partition: Partition(key, m.eng.nparts), Key: key, Value: value})
 }
 
+// FeedWith is Feed of a record with headers.
+func (m *Memory) FeedWith(headers map[string][]byte, topic event.Topic, key string, value []byte) error {
+	return m.feed(Record{Topic: topic, Partition: Partition(key, m.eng.nparts), Key: key, Value: value, Headers: headers})
+}
+
 // FeedAt is Feed to a partition that is not the key's.
 func (m *Memory) FeedAt(partition int32, topic event.Topic, key string, value []byte) error {
 	return m.feed(Record{Topic: topic, Partition: partition, Key: key, Value: value})

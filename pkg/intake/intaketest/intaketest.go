@@ -3,7 +3,9 @@
 package intaketest
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -64,67 +66,92 @@ func At(t testing.TB, seeds ...string) *World {
 // Records returns what stands in jml.source.record.v1, partition by partition, once there are at least n.
 func (w *World) Records(n int) []event.SourceRecord {
 	w.t.Helper()
-	return read[event.SourceRecord](w, event.SourceRecords, n)
+	return read[event.SourceRecord](w, n, event.SourceRecords)
 }
 
 // Urgent returns what stands in jml.source.urgent.v1 once there are at least n.
 func (w *World) Urgent(n int) []event.SourceRecord {
 	w.t.Helper()
-	return read[event.SourceRecord](w, event.UrgentRecords, n)
+	return read[event.SourceRecord](w, n, event.UrgentRecords)
+}
+
+// Said returns what stands in both once there are at least n, by sequence.
+func (w *World) Said(n int) []event.SourceRecord {
+	w.t.Helper()
+	out := read[event.SourceRecord](w, n, event.SourceRecords, event.UrgentRecords)
+	sequence := func(r event.SourceRecord) int64 {
+		if r.Sequence == nil {
+			return 0
+		}
+		return *r.Sequence
+	}
+	slices.SortStableFunc(out, func(a, b event.SourceRecord) int { return cmp.Compare(sequence(a), sequence(b)) })
+	return out
 }
 
 // Rejects returns what stands in jml.source.reject.v1 once there are at least n.
 func (w *World) Rejects(n int) []event.Reject {
 	w.t.Helper()
-	return read[event.Reject](w, event.SourceRejects, n)
+	return read[event.Reject](w, n, event.SourceRejects)
 }
 
-// read reads the committed records of a topic from its start until there are n and no more at its end.
-func read[T any](w *World, topic event.Topic, n int) []T {
+// read reads the committed records of topics from their start until there are n and no more at their ends.
+func read[T any](w *World, n int, of ...event.Topic) []T {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
 	defer cancel()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(w.Options.Seeds...), kgo.ConsumeTopics(string(topic)), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+	names := make([]string, len(of))
+	for i, topic := range of {
+		names[i] = string(topic)
+	}
+	reader, err := kgo.NewClient(kgo.SeedBrokers(w.Options.Seeds...), kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(50*time.Millisecond), kgo.KeepControlRecords())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer reader.Close()
-	at := map[int32]int64{}
-	byPartition := map[int32][]T{}
+	type place struct {
+		topic     string
+		partition int32
+	}
+	at := map[place]int64{}
+	found := map[place][]T{}
 	got := 0
 	for {
 		if got >= n {
-			ends, err := kadm.NewClient(reader).ListCommittedOffsets(ctx, string(topic))
+			ends, err := kadm.NewClient(reader).ListCommittedOffsets(ctx, names...)
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			behind := false
-			ends.Each(func(o kadm.ListedOffset) { behind = behind || at[o.Partition] < o.Offset })
+			ends.Each(func(o kadm.ListedOffset) { behind = behind || at[place{o.Topic, o.Partition}] < o.Offset })
 			if !behind {
 				break
 			}
 		}
 		fetches := reader.PollFetches(ctx)
 		if ctx.Err() != nil {
-			w.t.Fatalf("%s holds %d records, waited for %d", topic, got, n)
+			w.t.Fatalf("%v hold %d records, waited for %d", of, got, n)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			at[r.Partition] = r.Offset + 1
+			from := place{r.Topic, r.Partition}
+			at[from] = r.Offset + 1
 			if r.Attrs.IsControl() {
 				return
 			}
 			var v T
 			if err := w.Options.Codec.Decode(r.Value, r.Topic, &v); err != nil {
-				w.t.Fatalf("decode %s: %v", topic, err)
+				w.t.Fatalf("decode %s: %v", r.Topic, err)
 			}
-			byPartition[r.Partition] = append(byPartition[r.Partition], v)
+			found[from] = append(found[from], v)
 			got++
 		})
 	}
 	var out []T
-	for p := range int32(len(byPartition) + 64) {
-		out = append(out, byPartition[p]...)
+	for _, from := range slices.SortedFunc(maps.Keys(found), func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
+	}) {
+		out = append(out, found[from]...)
 	}
 	return out
 }

@@ -233,11 +233,8 @@ func (l *Ledger) encode(t *term, c *change) ([]*kgo.Record, error) {
 	}
 	out := []*kgo.Record{row}
 	for i := range c.records {
-		key, topic := c.records[i].Source+"/"+c.records[i].SourceKey, event.SourceRecords
-		if c.records[i].Kind == event.Emergency {
-			topic = event.UrgentRecords
-		}
-		r := &kgo.Record{Topic: string(topic), Key: []byte(key), Partition: stream.Partition(key, t.parts)}
+		key := c.records[i].Source + "/" + c.records[i].SourceKey
+		r := &kgo.Record{Topic: string(c.records[i].Topic()), Key: []byte(key), Partition: stream.Partition(key, t.parts)}
 		if r.Value, err = l.o.Codec.AppendEncode(nil, r.Topic, &c.records[i]); err != nil {
 			return nil, fmt.Errorf("encode source record: %w", err)
 		}

@@ -30,7 +30,7 @@ func TestAConsoleThatComesLaterKnowsAllAndNamesStayUnique(t *testing.T) {
 	first.must(http.StatusCreated, "POST", first.url+"/Users", user("dov"))
 	first.must(http.StatusConflict, "POST", first.url+"/Users", user("cyd"))
 	second.must(http.StatusConflict, "POST", second.url+"/Users", user("dov"))
-	if n := len(first.Records(5)); n != 5 {
+	if n := len(first.Said(5)); n != 5 {
 		t.Errorf("%d records of ada, bo (twice), cyd and dov", n)
 	}
 }
@@ -71,7 +71,7 @@ func TestNothingIsAcknowledgedOrKeptThatKafkaDoesNotTake(t *testing.T) {
 			t.Errorf("%v: what was refused is there: %s", fault.Keys, got.raw)
 		}
 		w.must(http.StatusCreated, "POST", w.url+"/Users", user("bo"))
-		if n := len(w.Records(2)); n != 2 {
+		if n := len(w.Said(2)); n != 2 {
 			t.Errorf("%v: %d records, want one of each", fault.Keys, n)
 		}
 	}

@@ -197,7 +197,7 @@ func patch(operations ...object) object {
 func (w *world) said(n int, key string) []string {
 	w.t.Helper()
 	var out []string
-	for _, r := range w.Records(n) {
+	for _, r := range w.Said(n) {
 		if r.SourceKey != key {
 			continue
 		}

@@ -37,13 +37,13 @@ func TestAWorkersWayThroughSCIM(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 	var last int64
-	for _, r := range w.Records(7) {
+	for _, r := range w.Said(7) {
 		if r.Sequence == nil || *r.Sequence <= last || !r.RecordedAt.Equal(w.clock.Now()) {
 			t.Errorf("%s has sequence %v after %d, recorded at %s", r.ID, r.Sequence, last, r.RecordedAt)
 		}
 		last = *r.Sequence
 	}
-	if p := w.Records(7)[0].Person; p.Email != "ada@acme.example" || p.EmployeeNumber != "1001" || p.GivenName != "Ada" {
+	if p := w.Said(7)[0].Person; p.Email != "ada@acme.example" || p.EmployeeNumber != "1001" || p.GivenName != "Ada" {
 		t.Errorf("the first record has %+v", p)
 	}
 }
@@ -68,7 +68,7 @@ func TestTheMapSaysWhatInactiveAndDeletedMean(t *testing.T) {
 	if res.text("scimType") != "mutability" {
 		t.Errorf("a worker under a new key: %s", res.raw)
 	}
-	records := w.Records(6)
+	records := w.Said(6)
 	if first, last := *records[4].Sequence, *records[5].Sequence; last <= first {
 		t.Errorf("the sequence of a worker made anew begins at %d, and was at %d", last, first)
 	}
@@ -116,7 +116,7 @@ func TestAManagerIsFoundByTheResource(t *testing.T) {
 	id := w.must(http.StatusCreated, "POST", w.url+"/Users", user("gil")).text("id")
 	w.must(http.StatusOK, "PATCH", w.url+"/Users/"+id, patch(object{"op": "Add", "path": enterpriseURN + ":manager", "value": boss}))
 	var last string
-	for _, r := range w.Records(3) {
+	for _, r := range w.Said(3) {
 		if r.SourceKey == id {
 			last = r.Person.Manager
 		}
@@ -171,7 +171,7 @@ func TestWhatIsWrongIsSaidInSCIMAndNothingIsWritten(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d saying %q", name, res.StatusCode, res.raw, c.status, c.says)
 		}
 	}
-	if got := w.Records(1); len(got) != 1 {
+	if got := w.Said(1); len(got) != 1 {
 		t.Errorf("%d records, want that of the hire", len(got))
 	}
 }

@@ -94,7 +94,7 @@ func (in ingester) apply(tx *stream.Tx, key string, timer int64, d lifecycle.Dec
 		tx.Emit(event.IdentityEvents, key, e)
 	}
 	for _, f := range d.Forward {
-		emit(tx, f, false)
+		emit(tx, f, f.Record.Overtakes())
 	}
 	if d.Entry != nil {
 		tx.Emit(event.IdentityDirectory, key, *d.Entry)

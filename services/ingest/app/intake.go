@@ -20,6 +20,7 @@ var (
 const (
 	parkedWorkers = "parked"
 	maxParked     = 64 // records of one worker
+	intakeName    = "intake"
 )
 
 // Intake checks and correlates source records.
@@ -29,10 +30,10 @@ func Intake(sources []intake.Source, dir intake.Directory) stream.Topology {
 		in.sources[s.Name] = s
 	}
 	return stream.Topology{
-		Name: "intake",
+		Name: intakeName,
 		Inputs: []stream.Input{{Topic: event.UrgentRecords, Handle: in.handle, Entrance: true, Urgent: true}, {Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
 			{Topic: event.IntakeCommands, Handle: in.command, Entrance: true}, {Topic: event.SourceRejects, Handle: reject, Entrance: true}},
-		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}},
+		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}, {Topic: event.SourceRecords, Rekey: true}},
 		Idle:    in.recheck,
 	}
 }
@@ -58,10 +59,18 @@ func (in *intaker) handle(tx *stream.Tx, r stream.Record) error {
 	}
 	linked, _ := links.Get(tx, r.Key)
 	match, found := intake.Correlate(src, rec, linked, in.dir)
-	if !found {
+	fact := intake.NewFact(src, rec, match, tx.Now())
+	urgent := found && in.overtakes(r.Topic, fact)
+	_, copied := r.Headers[headerCopy]
+	switch {
+	case copied && !urgent: // the original comes in its turn
+		return nil
+	case !found && r.Topic == event.UrgentRecords && rec.Overtakes() && rec.Kind != event.Emergency: // it may have overtaken its hire
+		tx.Emit(event.SourceRecords, r.Key, rec)
+		return nil
+	case !found:
 		return in.park(tx, r.Key, intake.ParkedFact(src, rec, match, tx.Now()))
 	}
-	fact, urgent := intake.NewFact(src, rec, match, tx.Now()), r.Topic == event.UrgentRecords
 	if linked != "" {
 		emit(tx, fact, urgent)
 		return nil
@@ -94,10 +103,19 @@ func reject(tx *stream.Tx, r stream.Record) error {
 	return nil
 }
 
-// emit sends a fact to its identity; emergencies, and what came on the fast lane, go on it.
+// overtakes says whether a fact goes by the fast lane: emergencies, what came by it, and ends, but no end its own hire.
+func (in *intaker) overtakes(from event.Topic, f event.Fact) bool {
+	if f.Record.Kind == event.Emergency || !f.Record.Overtakes() {
+		return f.Record.Kind == event.Emergency || from == event.UrgentRecords
+	}
+	_, hired := in.dir.Entry(f.IdentityID)
+	return hired
+}
+
+// emit sends a fact to its identity.
 func emit(tx *stream.Tx, f event.Fact, urgent bool) {
 	topic := event.IdentityFacts
-	if urgent || f.Record.Kind == event.Emergency || f.Record.Kind == event.EmergencyLift {
+	if urgent {
 		topic = event.UrgentFacts
 	}
 	tx.Emit(topic, string(f.IdentityID), f)
@@ -107,7 +125,7 @@ func emit(tx *stream.Tx, f event.Fact, urgent bool) {
 // (as a duplicate), but waits once.
 func (in *intaker) park(tx *stream.Tx, key string, f event.Fact) error {
 	waiting, _ := parked.Get(tx, key)
-	emit(tx, f, false)
+	emit(tx, f, f.Record.Kind == event.Emergency)
 	for _, w := range waiting {
 		if w.ID == f.ID {
 			return nil
@@ -123,14 +141,15 @@ func (in *intaker) park(tx *stream.Tx, key string, f event.Fact) error {
 	return nil
 }
 
-// release emits what waited for a worker, in order, now that it is known whose it is. What still lacks another worker
-// (a merge) goes on waiting.
+// release emits what waited for a worker, in order, now that it is known whose it is: an end by the fast lane, unless an
+// upsert goes before it. What still lacks another worker (a merge) goes on waiting.
 func (in *intaker) release(tx *stream.Tx, key string, whose intake.Match, actor event.IdentityID) {
 	waiting, ok := parked.Get(tx, key)
 	if !ok {
 		return
 	}
 	var rest []event.Fact
+	inOrder := whose.How == intake.AsNew
 	for _, f := range waiting {
 		match, found := intake.Correlate(in.sources[f.Record.Source], f.Record, whose.ID, in.dir)
 		if !found {
@@ -138,7 +157,8 @@ func (in *intaker) release(tx *stream.Tx, key string, whose intake.Match, actor 
 			continue
 		}
 		match.How = whose.How
-		emit(tx, intake.Release(f, match, actor), false)
+		inOrder = inOrder || f.Record.Kind == event.Upsert
+		emit(tx, intake.Release(f, match, actor), f.Record.Overtakes() && !inOrder || f.Record.Kind == event.Emergency)
 	}
 	if len(rest) > 0 {
 		parked.Put(tx, key, rest)

@@ -159,9 +159,32 @@ func (l *loaded) handled(topology string) int {
 // wait looks until n records were handled by both topologies.
 func (l *loaded) wait(n int) {
 	l.t.Helper()
+	l.until(func() bool { return l.handled("ingest") >= n })
+}
+
+// settle looks until either topology has handled all that is written for it, copies of the scout too.
+func (l *loaded) settle() {
+	l.t.Helper()
+	for _, step := range []struct {
+		topology string
+		topics   []event.Topic
+	}{{"intake", []event.Topic{event.SourceRecords, event.UrgentRecords}}, {"ingest", []event.Topic{event.IdentityFacts, event.UrgentFacts}}} {
+		l.until(func() bool {
+			written := 0
+			for _, topic := range step.topics {
+				l.all(string(topic), func(*kgo.Record) { written++ })
+			}
+			return l.handled(step.topology) >= written
+		})
+	}
+}
+
+// until looks every now and then.
+func (l *loaded) until(done func() bool) {
+	l.t.Helper()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for l.handled("ingest") < n {
+	for !done() {
 		select {
 		case <-l.t.Context().Done():
 			l.t.Fatal(l.t.Context().Err())
@@ -227,6 +250,7 @@ func TestAHistoryOfFiveYearsLoadsAndEndsAsTheReferenceModelSays(t *testing.T) {
 	l.run()
 	l.wait(records + waiting)
 	took := time.Since(began)
+	l.settle()
 	state, people := l.tableSize("jml.ingest.state.v1", "person/p-")
 	intake, _ := l.tableSize("jml.intake.state.v1", "link/")
 	t.Logf("%d workers, %d records, %d cores: %.0f events/s through intake and ingest; state per person %d B in ingest, %d B in intake",
@@ -257,15 +281,17 @@ func (l *loaded) tableSize(topic, prefix string) (size, keys int) {
 func (l *loaded) compareWithModel(people int) {
 	l.t.Helper()
 	facts := map[event.IdentityID][]event.Fact{}
-	l.all(string(event.IdentityFacts), func(r *kgo.Record) {
-		var f event.Fact
-		if err := l.codec.Decode(r.Value, r.Topic, &f); err != nil {
-			l.t.Fatal(err)
-		}
-		if f.Parked == "" {
-			facts[f.IdentityID] = append(facts[f.IdentityID], f)
-		}
-	})
+	for _, topic := range []event.Topic{event.IdentityFacts, event.UrgentFacts} {
+		l.all(string(topic), func(r *kgo.Record) {
+			var f event.Fact
+			if err := l.codec.Decode(r.Value, r.Topic, &f); err != nil {
+				l.t.Fatal(err)
+			}
+			if f.Parked == "" {
+				facts[f.IdentityID] = append(facts[f.IdentityID], f)
+			}
+		})
+	}
 	told := map[event.IdentityID]*event.Person{}
 	l.all(string(event.IdentityEvents), func(r *kgo.Record) {
 		var e event.IdentityEvent

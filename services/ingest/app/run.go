@@ -61,6 +61,7 @@ func Run(ctx context.Context, env service.Env) error {
 		}
 		group.Go(func() error { return stream.Run(ctx, t, o) })
 	}
+	group.Go(func() error { scouting(ctx, env.Stream(), env.Log); return nil })
 	for _, a := range pulled {
 		group.Go(func() error { return a.source.Keep(ctx, a.run) })
 	}
