@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -69,6 +70,48 @@ func Compare(current, next *Bundle, h Holder, now time.Time) (Effect, error) {
 		}
 	}
 	return e, nil
+}
+
+// Turn is what a policy decides otherwise than another about one event. Lists are sorted.
+type Turn struct {
+	Gains []string // roles it gives, and the other does not
+	Loses []string
+	Keeps []string // roles that are kept after the event for another time, as in "payer: 14d, was 0s"
+}
+
+// Nothing says that both decide the same.
+func (t Turn) Nothing() bool { return len(t.Gains)+len(t.Loses)+len(t.Keeps) == 0 }
+
+// Revisit decides one event of the past by both policies: the roles by birthright after it, and which of those before it
+// are kept, for how long. It is what tests of a policy are decided by.
+func Revisit(base, next *Bundle, in Input) (Turn, error) {
+	was, kept, err := base.decide(in)
+	if err != nil {
+		return Turn{}, fmt.Errorf("decide by the policy compared with: %w", err)
+	}
+	is, keeps, err := next.decide(in)
+	if err != nil {
+		return Turn{}, fmt.Errorf("decide by the new policy: %w", err)
+	}
+	t := Turn{Gains: without(is, was), Loses: without(was, is)}
+	for _, role := range slices.Sorted(maps.Keys(kept)) {
+		if keeps[role] != kept[role] && !slices.Contains(is, role) {
+			t.Keeps = append(t.Keeps, fmt.Sprintf("%s: %s, was %s", role, days(keeps[role]), days(kept[role])))
+		}
+	}
+	for _, role := range slices.Sorted(maps.Keys(keeps)) {
+		if _, both := kept[role]; !both {
+			t.Keeps = append(t.Keeps, fmt.Sprintf("%s: %s, was 0s", role, days(keeps[role])))
+		}
+	}
+	return t, nil
+}
+
+func (b *Bundle) decide(in Input) (roles []string, kept map[string]time.Duration, err error) {
+	if roles, err = b.granted(in); err == nil {
+		kept, err = b.kept(in, roles)
+	}
+	return roles, kept, err
 }
 
 // jobs are the employments that give access: those whose accounts are due, and that policy does not end or hold back.

@@ -48,3 +48,32 @@ func TestAComparisonSaysWhoGainsAndLosesWhatAndWhatIsBroken(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventOfThePastIsDecidedByTwoPolicies(t *testing.T) {
+	t.Parallel()
+	rules := func(payer, staff, grace string) *policy.Bundle {
+		return with(t, fmt.Sprintf("    payer: {birthright: '%s', grants: [erp:role/pay]}\n    auditor: {birthright: '%s', grants: [chat:account]}\n"+
+			"  lifecycle: {mover: {grace: %s}}\n", payer, staff, grace))
+	}
+	const finance = `person.department == "Finance"`
+	base := rules(finance, "true", "14d")
+	for name, c := range map[string]struct {
+		next *policy.Bundle
+		want string
+	}{
+		"the same":         {rules(finance, "true", "14d"), "{Gains:[] Loses:[] Keeps:[]}"},
+		"a shorter grace":  {rules(finance, "true", "2d"), "{Gains:[] Loses:[] Keeps:[payer: 2d, was 14d]}"},
+		"Sales pays too":   {rules(`person.department != ""`, "true", "14d"), "{Gains:[payer] Loses:[] Keeps:[]}"},
+		"nobody audits":    {rules(finance, "false", "14d"), "{Gains:[] Loses:[auditor] Keeps:[]}"},
+		"Finance audits":   {rules(finance, finance, "14d"), "{Gains:[] Loses:[auditor] Keeps:[auditor: 14d, was 0s]}"},
+		"nobody ever paid": {rules("false", "true", "14d"), "{Gains:[] Loses:[] Keeps:[payer: 0s, was 14d]}"},
+	} {
+		before := event.Person{ID: "p-1", Status: event.StatusActive, Profile: event.Profile{Department: "Finance"}}
+		now := before
+		now.Department = "Sales"
+		got, err := policy.Revisit(base, c.next, policy.Input{Person: now, Before: &before, Event: policy.EventInfo{Kind: "identity.department_change"}, Now: time.Now()})
+		if s := fmt.Sprintf("%+v", got); err != nil || s != c.want {
+			t.Errorf("%s: %s, %v; want %s", name, s, err, c.want)
+		}
+	}
+}

@@ -27,6 +27,12 @@ func (s *stage) checkSimulation(t *testing.T, dir string) {
 	change(t, policy, `'person.department == "Sales"'`, `'person.department in ["Sales", "Finance"]'`)
 	change(t, policy, `'person.worker_type == "contractor"'`, `'person.worker_type == "contractor" && person.title != "Engineer"'`)
 	change(t, policy, "requestable: {}\n", "requestable: {when: 'person.department == \"Sales\"'}\n")
+	if out, errs, code := s.joinery("policy", "simulate", "--policy", dir, "--history", "--since", "100d"); code != 0 || !strings.Contains(out, "AFFECTED  0") {
+		t.Errorf("the policy in force decides the past otherwise: exit %d, %s%s", code, out, errs)
+	}
+	if out, errs, code := s.joinery("policy", "simulate", "--policy", next, "--history", "--since", "100d"); code != 3 || !strings.Contains(out, "identity.hire") {
+		t.Errorf("another policy decides nothing of the past otherwise: exit %d, %s%s", code, out, errs)
+	}
 	out, errs, code := s.joinery("policy", "diff", dir, next, "-o", "json")
 	var said struct {
 		Items []struct {

@@ -174,6 +174,15 @@ func policies(d *desk.Desk) []operation {
 			call: with(func(ctx context.Context, _ request, body simulation) (any, error) {
 				return d.Simulate(ctx, desk.Simulating{Files: filesOf(body.Files), Base: filesOf(body.Base)})
 			})},
+		{Method: "POST", Path: "/policy/lookback", Summary: "Decide what has happened since a time by a folder of policy; changes nothing", Query: []parameter{{"since", "a time, or a duration such as 30d, the default"}},
+			Body: simulation{}, Reply: desk.Hindsight{}, Wait: 5 * time.Minute,
+			call: with(func(ctx context.Context, r request, body simulation) (any, error) {
+				since, err := r.since(d.Clock.Now())
+				if err != nil {
+					return nil, err
+				}
+				return d.LookBack(ctx, desk.LookingBack{Files: filesOf(body.Files), Base: filesOf(body.Base), Since: since})
+			})},
 		{Method: "GET", Path: "/persons/{person}/explanation", Summary: "Say of each role one person has why they have it", Reply: list[desk.Explanation]{},
 			call: func(ctx context.Context, r request) (any, error) {
 				return listed(d.Explain(ctx, r.PathValue("person")))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,6 +85,14 @@ func (r request) instant(name string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, invalid("%s is %q: give a time such as 2026-03-02T08:00:00Z or a date such as 2026-03-02", name, v)
+}
+
+// since reads a time, or a duration back from now; absent means 30 days.
+func (r request) since(now time.Time) (time.Time, error) {
+	if d, err := duration("since", cmp.Or(r.query("since"), "30d")); err == nil {
+		return now.Add(-d), nil
+	}
+	return r.instant("since")
 }
 
 // asOf reads a bitemporal question.

@@ -74,3 +74,31 @@ func (a *Archive) Population(ctx context.Context) ([]policy.Holder, error) {
 	}
 	return out, nil
 }
+
+// Past implements desk.Archive.
+func (a *Archive) Past(ctx context.Context, since time.Time, visit func(desk.PastEvent) error) error {
+	rows, err := a.conn.Query(with(ctx, driver.Parameters{"since": instant(since)}), `
+		SELECT event_id, kind, source, reason, effective_at, occurred_at, JSONExtractRaw(payload, 'person') AS person
+		FROM joinery.evidence WHERE startsWith(kind, 'identity.') AND person NOT IN ('', 'null')
+			AND identity_id IN (SELECT identity_id FROM joinery.evidence WHERE startsWith(kind, 'identity.') AND occurred_at >= parseDateTime64BestEffort({since:String}, 3, 'UTC'))
+		ORDER BY identity_id, occurred_at, src_offset`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // what matters is rows.Err
+	for rows.Next() {
+		var e desk.PastEvent
+		var id, person string
+		if err := rows.Scan(&id, &e.Kind, &e.Source, &e.Reason, &e.EffectiveAt, &e.OccurredAt, &person); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(person), &e.Person); err != nil {
+			return fmt.Errorf("read person of identity event %s: %w", id, err)
+		}
+		e.ID, e.EffectiveAt, e.OccurredAt = event.EventID(id), moment(e.EffectiveAt), e.OccurredAt.UTC()
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

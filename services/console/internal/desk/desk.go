@@ -52,9 +52,10 @@ type Directory interface {
 
 // Archive is the evidence. It is some seconds behind the pipeline.
 type Archive interface {
-	History(context.Context, event.IdentityID) ([]history.Event, error) // of one person, in the order they were decided
-	Population(context.Context) ([]policy.Holder, error)                // everybody who is here, by id
-	Decisions(context.Context, event.IdentityID) ([]Explanation, error) // of each role one person has, by role
+	History(context.Context, event.IdentityID) ([]history.Event, error)           // of one person, in the order they were decided
+	Past(ctx context.Context, since time.Time, visit func(PastEvent) error) error // identity events of whom something befell since, person by person, from their first on
+	Population(context.Context) ([]policy.Holder, error)                          // everybody who is here, by id
+	Decisions(context.Context, event.IdentityID) ([]Explanation, error)           // of each role one person has, by role
 	Timeline(context.Context, TimelineQuery) ([]Moment, error)
 	Access(ctx context.Context, id event.IdentityID, at, known time.Time) ([]Access, error) // zero times: now
 	Cases(context.Context, CaseQuery) ([]Case, error)

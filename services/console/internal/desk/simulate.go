@@ -3,6 +3,7 @@ package desk
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"joinery.internal/pkg/config"
@@ -69,15 +70,7 @@ func (d *Desk) Simulate(ctx context.Context, s Simulating) (Simulation, error) {
 		return Simulation{}, unavailable("read everybody who is here from the evidence", err)
 	}
 	out := Simulation{People: len(people), Items: []SimulatedPerson{}}
-	roles := map[string]*SimulatedRole{}
-	count := func(names []string, of func(*SimulatedRole) *int) {
-		for _, name := range names {
-			if roles[name] == nil {
-				roles[name] = &SimulatedRole{ID: name}
-			}
-			*of(roles[name])++
-		}
-	}
+	roles := tally{}
 	now := d.Clock.Now()
 	for _, h := range people {
 		e, err := policy.Compare(base, next, h, now)
@@ -91,18 +84,34 @@ func (d *Desk) Simulate(ctx context.Context, s Simulating) (Simulation, error) {
 		if len(e.Conflicts) > 0 {
 			out.Conflicts++
 		}
-		count(e.Gains, func(r *SimulatedRole) *int { return &r.Gained })
-		count(e.Loses, func(r *SimulatedRole) *int { return &r.Lost })
+		roles.count(e.Gains, e.Loses)
 		out.Items = append(out.Items, p)
 	}
-	out.Affected = len(out.Items)
-	out.Roles = []SimulatedRole{}
-	for _, r := range roles {
-		out.Roles = append(out.Roles, *r)
-	}
-	slices.SortFunc(out.Roles, func(a, b SimulatedRole) int { return cmp.Compare(a.ID, b.ID) })
+	out.Affected, out.Roles = len(out.Items), roles.sorted()
 	out.Guards = guarded(next, out)
 	return out, nil
+}
+
+// tally counts who gains and loses, by role.
+type tally map[string]SimulatedRole
+
+func (t tally) count(gains, loses []string) {
+	for _, name := range gains {
+		r := t[name]
+		t[name] = SimulatedRole{name, r.Gained + 1, r.Lost}
+	}
+	for _, name := range loses {
+		r := t[name]
+		t[name] = SimulatedRole{name, r.Gained, r.Lost + 1}
+	}
+}
+
+func (t tally) sorted() []SimulatedRole {
+	out := []SimulatedRole{}
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		out = append(out, t[name])
+	}
+	return out
 }
 
 func some(list []string) []string { return append([]string{}, list...) }

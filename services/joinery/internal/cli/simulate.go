@@ -14,6 +14,8 @@ import (
 var (
 	explanationColumns = columns("ROLE=id REASON=reason RULE=rule VALUES=values GRANTS=grants SINCE=since UNTIL=until")
 	simulationFields   = columns("PEOPLE=people AFFECTED=affected CONFLICTS=conflicts ROLES=roles GUARDS=guards")
+	hindsightFields    = columns("EVENTS=events AFFECTED=affected ROLES=roles")
+	revisitedColumns   = columns("EVENT=id AT=at KIND=kind PERSON=person GAINS=gains LOSES=loses KEEPS=keeps FAULT=fault")
 	simulatedColumns   = columns("PERSON=id NAME=name GAINS=gains LOSES=loses ADDS=adds REMOVES=removes CONFLICTS=conflicts FAULT=fault")
 )
 
@@ -37,41 +39,61 @@ type simulation struct {
 
 func (t *tool) simulate() *cobra.Command {
 	var dir string
-	cmd := &cobra.Command{Use: "simulate", Short: "Decide everybody who is here by a folder of policy: who gains and loses what, which guards would trip. Exit 3 if anybody does", Args: args(),
-		Example: "  joinery policy simulate --policy deploy/examples/acme"}
+	var history bool
+	query := url.Values{}
+	cmd := &cobra.Command{Use: "simulate", Args: args(),
+		Short:   "Decide everybody who is here, or what has happened to them, by a folder of policy: who gains and loses what, which guards would trip. Exit 3 if anybody does",
+		Example: "  joinery policy simulate --policy deploy/examples/acme\n  joinery policy simulate --policy deploy/examples/acme --history --since 90d"}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if dir == "" {
+		switch {
+		case dir == "":
 			return usage("say which folder with --policy DIR")
+		case history:
+			return t.try(cmd, trial{dir: dir, path: "/policy/lookback", query: query, fields: hindsightFields, items: revisitedColumns})
+		case len(query) > 0:
+			return usage("--since goes with --history: without it, everybody who is here is decided as of now")
 		}
-		return t.try(cmd, dir, "")
+		return t.try(cmd, trial{dir: dir, path: "/policy/simulate", fields: simulationFields, items: simulatedColumns})
 	}
 	cmd.Flags().StringVar(&dir, "policy", "", "the `DIR` that would be published")
+	cmd.Flags().BoolVar(&history, "history", false, "decide past events anew, each by itself")
+	queryFlag(cmd, query, "since", "with --history: a time, or a duration such as 90d; default 30d")
 	return cmd
 }
 
 func (t *tool) diff() *cobra.Command {
 	return &cobra.Command{Use: "diff A B", Short: "Compare two folders of policy over everybody who is here: what B changes against A. Exit 3 if anything", Args: args("a folder", "another"),
 		Example: "  joinery policy diff policy-of-today policy-of-tomorrow",
-		RunE:    func(cmd *cobra.Command, args []string) error { return t.try(cmd, args[1], args[0]) }}
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.try(cmd, trial{dir: args[1], base: args[0], path: "/policy/simulate", fields: simulationFields, items: simulatedColumns})
+		}}
 }
 
-// try shows what a folder would do, against another or the policy in force.
-func (t *tool) try(cmd *cobra.Command, dir, base string) error {
+// trial is a folder to decide by, and how the answer is asked for and shown.
+type trial struct {
+	dir, base     string // base: compared with; empty: the policy in force
+	path          string
+	query         url.Values
+	fields, items []column
+}
+
+// try shows what a folder would do.
+func (t *tool) try(cmd *cobra.Command, w trial) error {
 	var body simulation
 	var err error
-	if body.Files, err = contents(dir); err != nil {
+	if body.Files, err = contents(w.dir); err != nil {
 		return err
 	}
-	if base != "" {
-		if body.Base, err = contents(base); err != nil {
+	if w.base != "" {
+		if body.Base, err = contents(w.base); err != nil {
 			return err
 		}
 	}
-	answer, err := t.post(cmd.Context(), "/policy/simulate", nil, body)
+	answer, err := t.post(cmd.Context(), w.path, w.query, body)
 	if err != nil {
 		return err
 	}
-	if err := t.showWith(answer, simulationFields, "items", simulatedColumns); err != nil {
+	if err := t.showWith(answer, w.fields, "items", w.items); err != nil {
 		return err
 	}
 	var result struct{ Affected int }

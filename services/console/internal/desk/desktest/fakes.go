@@ -164,6 +164,7 @@ type Archive struct {
 	Figures   evidence.KPITable
 	Rows      desk.Table
 	Evidence  []evidence.Row // of an audit or an export
+	Events    []desk.PastEvent
 	Asked     struct {
 		Export      desk.ExportQuery
 		Timeline    desk.TimelineQuery
@@ -249,6 +250,18 @@ func (a *Archive) Query(_ context.Context, sql string) (desk.Table, error) {
 
 // Population implements desk.Archive.
 func (a *Archive) Population(context.Context) ([]policy.Holder, error) { return answer(a, a.People) }
+
+// Past implements desk.Archive.
+func (a *Archive) Past(_ context.Context, since time.Time, visit func(desk.PastEvent) error) error {
+	a.Asked.Since = since
+	events, err := answer(a, a.Events)
+	for _, e := range events {
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return err
+}
 
 // Decisions implements desk.Archive.
 func (a *Archive) Decisions(context.Context, event.IdentityID) ([]desk.Explanation, error) {
