@@ -1,10 +1,6 @@
 package rest_test
 
 import (
-	"embed"
-	"encoding/json"
-	"io/fs"
-	"net/http"
 	"slices"
 	"strconv"
 	"testing"
@@ -13,16 +9,13 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/connectortest"
 	"joinery.internal/pkg/connector/rest"
-	"joinery.internal/pkg/nodetest"
+	"joinery.internal/pkg/connector/rest/resttest"
 )
 
-//go:embed server
-var server embed.FS
-
-const token = "peer-secret-4712"
+const token = resttest.Token
 
 // peer is json-server with users and memberships.
-type peer struct{ origin string }
+type peer struct{ resttest.Peer }
 
 // section is what a target file would have for that API.
 func section() *connector.REST {
@@ -55,8 +48,6 @@ func (p peer) settings(url string) connector.Settings {
 		Connection: map[string]string{"url": url, "token": token}}
 }
 
-func (p peer) base() string { return p.origin + "/api" }
-
 func open(t *testing.T, s connector.Settings) *rest.Client {
 	t.Helper()
 	c, err := rest.Open(s)
@@ -71,24 +62,8 @@ func open(t *testing.T, s connector.Settings) *rest.Client {
 	return c
 }
 
-func (p peer) reset(t *testing.T) {
-	t.Helper()
-	res, err := http.Post(p.origin+"/reset", "", nil)
-	if err != nil {
-		t.Fatalf("reset the peer: %v", err)
-	}
-	if err := res.Body.Close(); err != nil || res.StatusCode != http.StatusNoContent {
-		t.Fatalf("reset the peer: %s, %v", res.Status, err)
-	}
-}
-
 func (p peer) objects(t *testing.T) []connector.Object {
 	t.Helper()
-	res, err := http.Get(p.origin + "/inspect")
-	if err != nil {
-		t.Fatalf("inspect the peer: %v", err)
-	}
-	defer res.Body.Close()
 	var store struct {
 		Users []struct {
 			ID                               int
@@ -100,9 +75,7 @@ func (p peer) objects(t *testing.T) []connector.Object {
 			Group  string
 		}
 	}
-	if err := json.NewDecoder(res.Body).Decode(&store); err != nil {
-		t.Fatalf("inspect the peer: %v", err)
-	}
+	p.Inspect(t, &store)
 	var out []connector.Object
 	for _, u := range store.Users {
 		o := connector.Object{Ref: connector.Ref{Account: u.Login, RemoteID: strconv.Itoa(u.ID), ExternalID: u.ExternalID}, Enabled: u.Active,
@@ -120,19 +93,15 @@ func (p peer) objects(t *testing.T) []connector.Object {
 
 func TestRESTConformsAgainstJSONServer(t *testing.T) {
 	t.Parallel()
-	files, err := fs.Sub(server, "server")
-	if err != nil {
-		t.Fatalf("read the peer: %v", err)
-	}
-	p := peer{nodetest.Start(t, "json-server", files, token)}
+	p := peer{resttest.Start(t)}
 	connectortest.Run(t, connectortest.Harness{
-		New:        func(t *testing.T) connector.Connector { return open(t, p.settings(p.base())) },
-		Reset:      p.reset,
+		New:        func(t *testing.T) connector.Connector { return open(t, p.settings(p.Base())) },
+		Reset:      p.Reset,
 		Inspect:    p.objects,
 		Attributes: [2]string{"title", "office"},
 		Kind:       "group",
 		RandomFor:  4 * time.Second,
-		HTTP: &connectortest.HTTP{URL: p.base(), Secret: token, Open: func(t *testing.T, url string, timeout time.Duration) connector.Connector {
+		HTTP: &connectortest.HTTP{URL: p.Base(), Secret: token, Open: func(t *testing.T, url string, timeout time.Duration) connector.Connector {
 			s := p.settings(url)
 			s.Timeout = timeout
 			return open(t, s)
@@ -144,8 +113,8 @@ func TestRESTConformsAgainstJSONServer(t *testing.T) {
 }
 
 func (p peer) pages(t *testing.T, paging string) {
-	p.reset(t)
-	s := p.settings(p.base())
+	p.Reset(t)
+	s := p.settings(p.Base())
 	s.REST.Paging = paging
 	s.REST.Calls["list"] = connector.RESTCall{Path: "users", Query: map[string]string{"_page": "page", "_limit": "limit"}}
 	c := open(t, s)

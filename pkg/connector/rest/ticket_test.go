@@ -1,11 +1,6 @@
 package rest_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"io/fs"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -13,20 +8,11 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/connectortest"
 	"joinery.internal/pkg/connector/rest"
-	"joinery.internal/pkg/nodetest"
+	"joinery.internal/pkg/connector/rest/resttest"
 )
 
 // itsm is json-server with tickets, and the person who works on them.
-type itsm struct{ peer }
-
-func newITSM(t *testing.T) itsm {
-	t.Helper()
-	files, err := fs.Sub(server, "server")
-	if err != nil {
-		t.Fatalf("read the peer: %v", err)
-	}
-	return itsm{peer{nodetest.Start(t, "json-server", files, token)}}
-}
+type itsm struct{ resttest.Peer }
 
 func (p itsm) open(t *testing.T, url string) *rest.Tickets {
 	t.Helper()
@@ -49,61 +35,14 @@ func (p itsm) open(t *testing.T, url string) *rest.Tickets {
 	return c
 }
 
-type paper struct {
-	ID                    int
-	Account, Status, Text string
-}
-
-// tickets reads all tickets beside the connector.
-func (p itsm) tickets(t *testing.T) []paper {
-	t.Helper()
-	res, err := http.Get(p.origin + "/inspect")
-	if err != nil {
-		t.Fatalf("inspect the peer: %v", err)
-	}
-	defer res.Body.Close()
-	var store struct{ Tickets []paper }
-	if err := json.NewDecoder(res.Body).Decode(&store); err != nil {
-		t.Fatalf("inspect the peer: %v", err)
-	}
-	return store.Tickets
-}
-
 // statuses are those of all tickets in their order.
 func (p itsm) statuses(t *testing.T) string {
 	t.Helper()
 	var out []string
-	for _, one := range p.tickets(t) {
+	for _, one := range p.Tickets(t) {
 		out = append(out, one.Status)
 	}
 	return strings.Join(out, " ")
-}
-
-// work is what the person does with every new ticket.
-func (p itsm) work(t *testing.T, status, notes string) {
-	t.Helper()
-	for _, one := range p.tickets(t) {
-		if one.Status != "new" {
-			continue
-		}
-		body, err := json.Marshal(map[string]string{"status": status, "notes": notes})
-		if err != nil {
-			t.Fatal(err)
-		}
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, fmt.Sprintf("%s/tickets/%d", p.base(), one.ID), bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		req.Header.Set("Content-Type", "application/json")
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := res.Body.Close(); err != nil || res.StatusCode != http.StatusOK {
-			t.Fatalf("work on ticket %d: %s, %v", one.ID, res.Status, err)
-		}
-	}
 }
 
 func mustWait(t *testing.T, c connector.Connector, key string, want connector.Desired) {
@@ -116,7 +55,7 @@ func mustWait(t *testing.T, c connector.Connector, key string, want connector.De
 
 func TestTicketsAreOpenedWatchedAndClosed(t *testing.T) {
 	t.Parallel()
-	p := newITSM(t)
+	p := itsm{resttest.Start(t)}
 	t.Run("a hire asks for one thing after the other, each once", p.hire)
 	t.Run("a rejected ticket ends it, with what the person wrote", p.rejected)
 	t.Run("a newer wish cancels the ticket of the older one", p.overtaken)
@@ -124,41 +63,41 @@ func TestTicketsAreOpenedWatchedAndClosed(t *testing.T) {
 }
 
 func (p itsm) hire(t *testing.T) {
-	p.reset(t)
+	p.Reset(t)
 	want := connector.Desired{Account: "o'brien & söhne", State: connector.Active, Attributes: map[string]string{"desk": "4"},
 		Entitlements: []string{"key/front door", "key/garage"}, ManagedKinds: []string{"key"}}
 	for step, statuses := range []string{"new", "closed new", "closed closed new"} {
 		for range 3 { // each try may come after a restart
-			mustWait(t, p.open(t, p.base()), "v1", want)
+			mustWait(t, p.open(t, p.Base()), "v1", want)
 		}
 		if got := p.statuses(t); got != statuses {
 			t.Fatalf("step %d: the tickets are %q, want %q", step, got, statuses)
 		}
-		p.work(t, "closed", "done")
+		p.Work(t, "closed", "done")
 	}
-	out, err := connector.Drive(t.Context(), p.open(t, p.base()), "v1", want)
+	out, err := connector.Drive(t.Context(), p.open(t, p.Base()), "v1", want)
 	if err != nil || !out.Unchanged() || out.After == nil || !out.After.Enabled || len(out.After.Entitlements) != 2 {
 		t.Fatalf("in the end: %+v, %v", out, err)
 	}
-	if text := p.tickets(t)[0].Text; !strings.Contains(text, "Please create the account o'brien & söhne.") || !strings.Contains(text, "desk: 4") {
+	if text := p.Tickets(t)[0].Text; !strings.Contains(text, "Please create the account o'brien & söhne.") || !strings.Contains(text, "desk: 4") {
 		t.Errorf("the ticket says %q", text)
 	}
 	want.State, want.Entitlements = connector.Disabled, nil
 	for range 3 {
-		mustWait(t, p.open(t, p.base()), "v2", want)
-		p.work(t, "closed", "done")
+		mustWait(t, p.open(t, p.Base()), "v2", want)
+		p.Work(t, "closed", "done")
 	}
-	if out, err = connector.Drive(t.Context(), p.open(t, p.base()), "v2", want); err != nil || out.After.Enabled || len(out.After.Entitlements) != 0 {
+	if out, err = connector.Drive(t.Context(), p.open(t, p.Base()), "v2", want); err != nil || out.After.Enabled || len(out.After.Entitlements) != 0 {
 		t.Errorf("after leaving: %+v, %v", out, err)
 	}
 }
 
 func (p itsm) rejected(t *testing.T) {
-	p.reset(t)
-	c := p.open(t, p.base())
+	p.Reset(t)
+	c := p.open(t, p.Base())
 	want := connector.Desired{Account: "ana.berg", State: connector.Active}
 	mustWait(t, c, "v1", want)
-	p.work(t, "refused", "no desk is free")
+	p.Work(t, "refused", "no desk is free")
 	_, err := connector.Drive(t.Context(), c, "v1", want)
 	if connector.ClassOf(err) != connector.Invalid || !strings.Contains(err.Error(), "no desk is free") {
 		t.Errorf("a rejected ticket: %v, want invalid and the reason", err)
@@ -170,8 +109,8 @@ func (p itsm) rejected(t *testing.T) {
 }
 
 func (p itsm) overtaken(t *testing.T) {
-	p.reset(t)
-	c := p.open(t, p.base())
+	p.Reset(t)
+	c := p.open(t, p.Base())
 	want := connector.Desired{Account: "ana.berg", State: connector.Active, Attributes: map[string]string{"desk": "4"}}
 	mustWait(t, c, "v1", want)
 	want.Attributes["desk"] = "5"
@@ -182,12 +121,12 @@ func (p itsm) overtaken(t *testing.T) {
 }
 
 func (p itsm) lost(t *testing.T) {
-	p.reset(t)
-	proxy := connectortest.NewProxy(t, p.base())
+	p.Reset(t)
+	proxy := connectortest.NewProxy(t, p.Base())
 	c := p.open(t, proxy.URL())
 	want := connector.Desired{Account: "ana.berg", State: connector.Active}
 	for _, fault := range []connectortest.HTTPFault{{Cut: true, AfterCommit: true, OnlyWrites: true}, {Status: 500, AfterCommit: true, OnlyWrites: true}} {
-		p.reset(t)
+		p.Reset(t)
 		proxy.Next(fault)
 		_, err := connector.Drive(t.Context(), c, "v1", want)
 		if connector.ClassOf(err) != connector.Ambiguous || strings.Contains(err.Error(), token) {
