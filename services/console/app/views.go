@@ -14,6 +14,7 @@ import (
 	"joinery.internal/pkg/stream"
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
+	"joinery.internal/services/console/internal/queue"
 )
 
 const (
@@ -26,6 +27,7 @@ const (
 type views struct {
 	directory liveDirectory
 	inbox     *inbox.Inbox
+	queue     *queue.Queue
 	policies  *published.View
 }
 
@@ -40,7 +42,8 @@ func (l *liveDirectory) Entry(id event.IdentityID) (event.DirectoryEntry, bool) 
 func (l *liveDirectory) ByEmployeeNumber(n string) (event.IdentityID, bool) {
 	return l.now.Load().ByEmployeeNumber(n)
 }
-func (l *liveDirectory) All() []event.DirectoryEntry { return l.now.Load().All() }
+func (l *liveDirectory) RolesOf(id event.IdentityID) []string { return l.now.Load().RolesOf(id) }
+func (l *liveDirectory) All() []event.DirectoryEntry          { return l.now.Load().All() }
 
 // view is a running reader of topics: directory.Directory and stream.Follower are. It ends by itself, with its context or
 // with a fault, and has let go of everything then.
@@ -51,7 +54,7 @@ type view interface {
 
 // follow opens the views, returns when each has seen all that was there, and keeps them open until ctx ends.
 func follow(ctx context.Context, group *errgroup.Group, env service.Env) (*views, error) {
-	v := &views{inbox: inbox.New(), policies: published.New(env.ConfigDir)}
+	v := &views{inbox: inbox.New(), queue: queue.New(), policies: published.New(env.ConfigDir)}
 	o := env.Stream()
 	o.OnReady = nil
 	openers := map[string]func() (view, error){
@@ -65,6 +68,9 @@ func follow(ctx context.Context, group *errgroup.Group, env service.Env) (*views
 		},
 		"approvals": func() (view, error) {
 			return stream.Follow(ctx, o, func(r stream.Record) error { return v.approval(o.Codec, r) }, event.ApprovalRequests, event.ApprovalEvents)
+		},
+		"tickets": func() (view, error) {
+			return stream.Follow(ctx, o, func(r stream.Record) error { return v.ticket(o.Codec, r) }, event.OpenTickets)
 		},
 		"policy": func() (view, error) {
 			return stream.Follow(ctx, o, func(r stream.Record) error { return v.policy(o.Codec, r) }, event.PolicyBundles, event.PolicyActivations)
@@ -126,6 +132,19 @@ func (v *views) approval(codec stream.Codec, r stream.Record) error {
 		return fmt.Errorf("decode %s: %w", r.ID(), err)
 	}
 	v.inbox.Event(e)
+	return nil
+}
+
+func (v *views) ticket(codec stream.Codec, r stream.Record) error {
+	if r.Value == nil {
+		v.queue.Put(r.Key, nil)
+		return nil
+	}
+	var t event.Ticket
+	if err := codec.Decode(r.Value, string(r.Topic), &t); err != nil {
+		return fmt.Errorf("decode %s: %w", r.ID(), err)
+	}
+	v.queue.Put(r.Key, &t)
 	return nil
 }
 

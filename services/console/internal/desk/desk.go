@@ -25,6 +25,7 @@ import (
 	"joinery.internal/services/console/internal/history"
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
+	"joinery.internal/services/console/internal/queue"
 )
 
 // Operator is the actor of acts that no person stands behind: the one who runs the pipeline on their own machine.
@@ -47,6 +48,7 @@ func (a Actor) String() string {
 type Directory interface {
 	Entry(event.IdentityID) (event.DirectoryEntry, bool)
 	ByEmployeeNumber(string) (event.IdentityID, bool)
+	RolesOf(event.IdentityID) []string
 	All() []event.DirectoryEntry
 }
 
@@ -60,7 +62,8 @@ type Archive interface {
 	Access(ctx context.Context, id event.IdentityID, at, known time.Time) ([]Access, error) // zero times: now
 	Cases(context.Context, CaseQuery) ([]Case, error)
 	DeadLetters(context.Context, DeadLetterQuery) ([]DeadLetter, error)
-	Guards(ctx context.Context, id string) ([]Guard, error) // that have tripped, newest first; empty id: all
+	Guards(ctx context.Context, id string) ([]Guard, error)       // that have tripped, newest first; empty id: all
+	Tickets(context.Context, ClosedTicketQuery) ([]Ticket, error) // that are closed, newest first
 	Targets(ctx context.Context, now time.Time) (map[string]TargetUse, error)
 	KPI(ctx context.Context, since time.Time) (evidence.KPITable, error)
 	Counts(context.Context) (Counts, error)
@@ -141,6 +144,7 @@ type Desk struct {
 	Journal   Journal
 	Codec     Codec
 	Inbox     *inbox.Inbox
+	Queue     *queue.Queue
 	Policies  *published.View
 	Topics    Catalog
 	Schemas   Catalog

@@ -161,6 +161,7 @@ type Archive struct {
 	Workflows []desk.Case
 	Letters   []desk.DeadLetter
 	Trips     []desk.Guard
+	Closed    []desk.Ticket
 	Figures   evidence.KPITable
 	Rows      desk.Table
 	Evidence  []evidence.Row // of an audit or an export
@@ -224,6 +225,11 @@ func (a *Archive) DeadLetters(_ context.Context, q desk.DeadLetterQuery) ([]desk
 // Guards implements desk.Archive.
 func (a *Archive) Guards(_ context.Context, id string) ([]desk.Guard, error) {
 	return answer(a, slices.DeleteFunc(slices.Clone(a.Trips), func(g desk.Guard) bool { return id != "" && g.ID != id }))
+}
+
+// Tickets implements desk.Archive.
+func (a *Archive) Tickets(_ context.Context, q desk.ClosedTicketQuery) ([]desk.Ticket, error) {
+	return answer(a, slices.DeleteFunc(slices.Clone(a.Closed), func(t desk.Ticket) bool { return q.ID != "" && t.ID != q.ID || q.State != "" && t.State != q.State }))
 }
 
 // Targets implements desk.Archive.

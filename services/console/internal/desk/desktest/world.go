@@ -25,6 +25,7 @@ import (
 	"joinery.internal/services/console/internal/desk"
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
+	"joinery.internal/services/console/internal/queue"
 )
 
 // Partitions is how many every topic of the world has.
@@ -67,6 +68,7 @@ type World struct {
 	Desk    *desk.Desk
 	People  *directory.Directory
 	Inbox   *inbox.Inbox
+	Queue   *queue.Queue
 	Policy  *published.View
 	Journal *Journal
 	Archive *Archive
@@ -80,7 +82,7 @@ type World struct {
 // New returns a world with three people (Ana 1001 of boss 1000, Cyn 1002) and a policy in force.
 func New(t *testing.T) *World {
 	t.Helper()
-	w := &World{People: directory.New(), Inbox: inbox.New(), Policy: published.New(t.TempDir()), Journal: &Journal{}, Archive: &Archive{}, Clock: &Clock{now: Start}, SealKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
+	w := &World{People: directory.New(), Inbox: inbox.New(), Queue: queue.New(), Policy: published.New(t.TempDir()), Journal: &Journal{}, Archive: &Archive{}, Clock: &Clock{now: Start}, SealKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
 	for _, p := range []event.DirectoryEntry{
 		{IdentityID: "id-ana", EmployeeNumber: "1001", DisplayName: "Ana Berg", Email: "ana.berg@acme.example", Department: "Finance", Manager: "1000", Status: event.StatusActive},
 		{IdentityID: "id-boss", EmployeeNumber: "1000", DisplayName: "Bo Holm", Email: "bo.holm@acme.example", Department: "Finance", Status: event.StatusActive},
@@ -91,7 +93,7 @@ func New(t *testing.T) *World {
 	w.Enforce(t, Files)
 	count := 0
 	catalog := catalog{w}
-	w.Desk = &desk.Desk{Directory: w.People, Archive: w.Archive, Journal: w.Journal, Codec: wire.New(wire.Static()), Inbox: w.Inbox, Policies: w.Policy,
+	w.Desk = &desk.Desk{Directory: w.People, Archive: w.Archive, Journal: w.Journal, Codec: wire.New(wire.Static()), Inbox: w.Inbox, Queue: w.Queue, Policies: w.Policy,
 		Topics: catalog, Schemas: catalog, Prober: w, Check: check, Activate: w.activate, Clock: w.Clock, Advance: w.Clock.Advance,
 		SealKey:   func() (ed25519.PublicKey, error) { return w.SealKey.Public().(ed25519.PublicKey), nil },
 		NewID:     func() string { count++; return fmt.Sprintf("act-new-%d", count) },
