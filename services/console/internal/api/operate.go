@@ -24,6 +24,19 @@ type remedy struct {
 	Value  json.RawMessage `json:"value,omitempty" doc:"of a replay: the corrected record as JSON; absent: as it is"`
 }
 
+// bulkRemedy is the body of what is done about several dead letters: those named, or the open ones that fit.
+type bulkRemedy struct {
+	IDs    []string `json:"ids,omitempty"`
+	Class  string   `json:"class,omitempty"`
+	Topic  string   `json:"topic,omitempty"`
+	Where  string   `json:"where,omitempty" doc:"CEL over letter, record (null: unreadable), key and at"`
+	Reason string   `json:"reason" doc:"it becomes evidence"`
+}
+
+func (b bulkRemedy) of(discard, dryRun bool) desk.BulkRemedy {
+	return desk.BulkRemedy{LetterChoice: desk.LetterChoice{IDs: b.IDs, Class: b.Class, Topic: b.Topic, Where: b.Where}, Discard: discard, Reason: b.Reason, DryRun: dryRun}
+}
+
 // replay is the body of having records handled again.
 type replay struct {
 	Topic  string    `json:"topic"`
@@ -52,10 +65,18 @@ type publication struct {
 func remedies(d *desk.Desk) []operation {
 	return []operation{
 		{Method: "GET", Path: "/dlq", Summary: "List records that could not be handled, newest first", Reply: list[desk.DeadLetter]{},
-			Query: []parameter{{"state", "open or resolved; default both"}, limitParameter},
+			Query: []parameter{{"state", "open or resolved; default both"}, {"class", "such as decode, invalid or unknown_schema"}, {"topic", "that the record stands in"}, limitParameter},
 			call: func(ctx context.Context, r request) (any, error) {
-				return listed(d.DeadLetters(ctx, r.query("state"), r.limit))
+				return listed(d.DeadLetters(ctx, desk.DeadLetterQuery{State: r.query("state"), Class: r.query("class"), Topic: r.query("topic"), Limit: r.limit}))
 			}},
+		{Method: "POST", Path: "/dlq/replay", Summary: "Have the records of several dead letters handled again, as they are", Wait: longWait, Query: []parameter{dryRunParameter}, Body: bulkRemedy{}, Reply: desk.BulkRemedied{},
+			call: with(func(ctx context.Context, r request, body bulkRemedy) (any, error) {
+				return d.RemedyLetters(ctx, body.of(false, r.dry), r.actor)
+			})},
+		{Method: "POST", Path: "/dlq/discard", Summary: "Say that nothing is to be done about several dead letters", Wait: longWait, Query: []parameter{dryRunParameter}, Body: bulkRemedy{}, Reply: desk.BulkRemedied{},
+			call: with(func(ctx context.Context, r request, body bulkRemedy) (any, error) {
+				return d.RemedyLetters(ctx, body.of(true, r.dry), r.actor)
+			})},
 		{Method: "GET", Path: "/dlq/{id}", Summary: "Show one of them whole", Reply: desk.DeadLetter{},
 			call: func(ctx context.Context, r request) (any, error) { return d.DeadLetter(ctx, r.PathValue("id")) }},
 		{Method: "POST", Path: "/dlq/{id}/replay", Summary: "Have the record of a dead letter handled again, as it is or corrected", Query: []parameter{dryRunParameter}, Body: remedy{}, Reply: desk.Remedied{},

@@ -150,8 +150,14 @@ func TestEvidenceIsReadAsPeopleAskForIt(t *testing.T) {
 		if got := must(a.DeadLetters(ctx, desk.DeadLetterQuery{State: "resolved", Limit: 5}))(t); len(got) != 0 {
 			t.Errorf("resolved: %+v", got)
 		}
-		if got := must(a.DeadLetters(ctx, desk.DeadLetterQuery{ID: "dl-1", Limit: 1}))(t); len(got) != 1 || !json.Valid(got[0].Payload) {
+		if got := must(a.DeadLetters(ctx, desk.DeadLetterQuery{ID: "dl-1", Limit: 1, Whole: true}))(t); len(got) != 1 || !json.Valid(got[0].Payload) {
 			t.Errorf("alone: %+v", got)
+		}
+		for q, want := range map[desk.DeadLetterQuery]int{{Class: "decode"}: 1, {Class: "key"}: 0, {Topic: "jml.source.record.v1"}: 1, {Topic: "jml.access.desired.v1"}: 0} {
+			q.Limit = 5
+			if got := must(a.DeadLetters(ctx, q))(t); len(got) != want {
+				t.Errorf("%+v: %+v", q, got)
+			}
 		}
 	})
 	t.Run("targets and counts sum up", func(t *testing.T) {

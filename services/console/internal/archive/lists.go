@@ -149,14 +149,16 @@ func (a *Archive) DeadLetters(ctx context.Context, q desk.DeadLetterQuery) ([]de
 		SrcTopic   string     `ch:"src_topic"`
 		Raw        string     `ch:"raw"`
 	}
-	err := a.conn.Select(with(ctx, driver.Parameters{"id": q.ID, "state": q.State, "limit": fmt.Sprint(q.Limit)}), &rows, `
+	err := a.conn.Select(with(ctx, driver.Parameters{"id": q.ID, "state": q.State, "class": q.Class, "topic": q.Topic, "limit": fmt.Sprint(q.Limit)}), &rows, `
 		SELECT d.exception_id AS id, d.reason AS class, d.service AS service, d.message AS message, d.identity_id AS identity_id, d.occurred_at AS opened_at,
 			d.payload AS payload, e.resolved_at AS resolved_at, e.resolution AS resolution, d.target AS target, d.src_topic AS src_topic, d.raw AS raw
-		FROM (SELECT *, JSONExtractString(payload, 'exception_id') AS exception_id FROM joinery.evidence WHERE kind = 'exception.opened'
+		FROM (SELECT *, JSONExtractString(payload, 'exception_id') AS exception_id, if(src_topic = 'jml.dlq.v1', JSONExtractString(payload, 'topic'), 'jml.access.desired.v1') AS of_topic
+			FROM joinery.evidence WHERE kind = 'exception.opened'
 			AND (src_topic = 'jml.dlq.v1' OR (src_topic = 'jml.provision.event.v1' AND reason = 'invalid'))) AS d
 		LEFT JOIN joinery.exceptions AS e ON e.exception_id = d.exception_id
 		WHERE ({id:String} = '' OR d.exception_id = {id:String})
 			AND ({state:String} = '' OR ({state:String} = 'open') = (e.resolved_at IS NULL))
+			AND ({class:String} = '' OR d.reason = {class:String}) AND ({topic:String} = '' OR d.of_topic = {topic:String})
 		ORDER BY d.occurred_at DESC, id LIMIT {limit:UInt32}`)
 	if err != nil {
 		return nil, err
@@ -176,7 +178,7 @@ func (a *Archive) DeadLetters(ctx context.Context, q desk.DeadLetterQuery) ([]de
 		}
 		out[i] = desk.DeadLetter{ID: r.ID, Class: r.Class, Service: r.Service, Topic: place.Topic, Partition: place.Partition, Offset: place.Offset,
 			Target: r.Target, Message: r.Message, IdentityID: r.IdentityID, OpenedAt: moment(r.OpenedAt), ResolvedAt: moments(r.ResolvedAt), Resolution: r.Resolution}
-		if q.ID != "" {
+		if q.Whole {
 			out[i].Payload = json.RawMessage(r.Payload)
 			if r.SrcTopic == string(event.DeadLetters) {
 				out[i].Raw = []byte(r.Raw)

@@ -2,7 +2,6 @@ package desk
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,39 +79,4 @@ func (d *Desk) Case(ctx context.Context, id string) (CaseDetail, error) {
 		return CaseDetail{}, unavailable("read the case's events from the evidence", err)
 	}
 	return CaseDetail{Case: rows[0], Moments: moments}, nil
-}
-
-// DeadLetterQuery asks for dead letters, newest first.
-type DeadLetterQuery struct {
-	ID    string // exactly; empty: any
-	State string // open, resolved; empty: any
-	Limit int
-}
-
-// DeadLetters lists records that could not be handled.
-func (d *Desk) DeadLetters(ctx context.Context, state string, limit int) ([]DeadLetter, error) {
-	limit, err := limitOf(limit)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains([]string{"", "open", "resolved"}, state) {
-		return nil, fault(Invalid, "state is %q: give open or resolved, or leave it out", state)
-	}
-	rows, err := d.Archive.DeadLetters(ctx, DeadLetterQuery{State: state, Limit: limit})
-	if err != nil {
-		return nil, unavailable("read dead letters from the evidence", err)
-	}
-	return rows, nil
-}
-
-// DeadLetter shows one of them whole.
-func (d *Desk) DeadLetter(ctx context.Context, id string) (DeadLetter, error) {
-	rows, err := d.Archive.DeadLetters(ctx, DeadLetterQuery{ID: id, Limit: 1})
-	if err != nil {
-		return DeadLetter{}, unavailable("read the dead letter from the evidence", err)
-	}
-	if len(rows) == 0 {
-		return DeadLetter{}, fault(NotFound, "there is no dead letter %q: list them, or wait a moment if it was written just now", id)
-	}
-	return rows[0], nil
 }

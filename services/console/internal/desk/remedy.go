@@ -40,7 +40,11 @@ func (d *Desk) ReplayLetter(ctx context.Context, id string, r Remedy, actor Acto
 	if err != nil {
 		return out, err
 	}
-	record, err := d.again(ctx, letter, r.Value)
+	newest, err := d.newest(ctx, letter)
+	if err != nil {
+		return out, err
+	}
+	record, err := d.again(letter, r.Value, newest)
 	if err != nil {
 		return out, err
 	}
@@ -85,25 +89,26 @@ func (d *Desk) openLetter(ctx context.Context, id, reason string, actor Actor) (
 	return letter, Remedied{ID: d.NewID(), Topic: letter.Topic, Filter: "dead letter " + id}, nil
 }
 
-// again is the record to write.
-func (d *Desk) again(ctx context.Context, letter DeadLetter, fixed json.RawMessage) (Outgoing, error) {
-	topic := event.Topic(letter.Topic)
-	record := event.DeadLetter{Key: []byte(letter.IdentityID + "|" + letter.Target)}
-	if len(letter.Raw) > 0 {
-		if err := d.Codec.Decode(letter.Raw, string(event.DeadLetters), &record); err != nil {
-			return Outgoing{}, fmt.Errorf("read dead letter %s: %w", letter.ID, err)
-		}
+// again is the record to write. newest gives what is desired now, by key.
+func (d *Desk) again(letter DeadLetter, fixed json.RawMessage, newest map[string]Incoming) (Outgoing, error) {
+	record, err := d.original(letter)
+	if err != nil {
+		return Outgoing{}, err
 	}
-	switch {
-	case topic == event.AccessDesired: // a level: only the newest of its key may be the last
+	switch letter.Remedy {
+	case RemedyNone:
+		return Outgoing{}, fault(Conflict, "records of %s are links of a chain and cannot be written again; replay what led to it: the record named as its cause", letter.Topic)
+	case RemedyAccount: // a level: only the newest of its key may be the last
 		if len(fixed) > 0 {
 			return Outgoing{}, fault(Invalid, "what is desired comes of the policy: correct policy or target file, and replay the letter as it is")
 		}
-		return d.newest(ctx, topic, string(record.Key))
-	case topic.Chained():
-		return Outgoing{}, fault(Conflict, "records of %s are links of a chain and cannot be written again; replay what led to it: the record named as its cause", topic)
+		now, ok := newest[string(record.Key)]
+		if !ok || now.Value == nil {
+			return Outgoing{}, fault(NotFound, "%s has no record of %q any more: nothing is wanted of that account", letter.Topic, record.Key)
+		}
+		return Outgoing{Topic: event.AccessDesired, Key: now.Key, Partition: &now.Partition, Value: now.Value}, nil
 	}
-	o := Outgoing{Topic: topic, Key: string(record.Key), Partition: &record.Partition, Value: record.Value, Headers: record.Headers}
+	o := Outgoing{Topic: event.Topic(letter.Topic), Key: string(record.Key), Partition: &record.Partition, Value: record.Value, Headers: record.Headers}
 	if len(fixed) > 0 {
 		value, err := d.Codec.EncodeJSON(letter.Topic, fixed)
 		if err != nil {
@@ -114,20 +119,37 @@ func (d *Desk) again(ctx context.Context, letter DeadLetter, fixed json.RawMessa
 	return o, nil
 }
 
-func (d *Desk) newest(ctx context.Context, topic event.Topic, key string) (Outgoing, error) {
-	var found *Incoming
-	err := d.Journal.Read(ctx, topic, func(r Incoming) {
-		if r.Key == key {
-			found = &r
+// original is the dead letter as it was written. Of an account that the provisioner parks there is the key alone.
+func (d *Desk) original(letter DeadLetter) (event.DeadLetter, error) {
+	record := event.DeadLetter{Key: []byte(letter.IdentityID + "|" + letter.Target)}
+	if len(letter.Raw) > 0 {
+		if err := d.Codec.Decode(letter.Raw, string(event.DeadLetters), &record); err != nil {
+			return record, fmt.Errorf("read dead letter %s: %w", letter.ID, err)
+		}
+	}
+	return record, nil
+}
+
+// newest reads what is desired now of the accounts that letters are about, in one pass.
+func (d *Desk) newest(ctx context.Context, letters ...DeadLetter) (map[string]Incoming, error) {
+	found := map[string]Incoming{}
+	for _, l := range letters {
+		record, err := d.original(l)
+		if err != nil {
+			return nil, err
+		}
+		if l.Remedy == RemedyAccount {
+			found[string(record.Key)] = Incoming{}
+		}
+	}
+	if len(found) == 0 {
+		return found, nil
+	}
+	return found, d.Journal.Read(ctx, event.AccessDesired, func(r Incoming) {
+		if _, wanted := found[r.Key]; wanted {
+			found[r.Key] = r
 		}
 	})
-	switch {
-	case err != nil:
-		return Outgoing{}, err
-	case found == nil || found.Value == nil:
-		return Outgoing{}, fault(NotFound, "%s has no record of %q any more: nothing is wanted of that account", topic, key)
-	}
-	return Outgoing{Topic: topic, Key: key, Partition: &found.Partition, Value: found.Value}, nil
 }
 
 // remedied writes what was done and the evidence of it, all or nothing.
@@ -214,23 +236,10 @@ func (d *Desk) mayReplay(q ReplayQuery, actor Actor) (matches func(Incoming) boo
 		return nil, fault(Invalid, "give a reason: it becomes evidence")
 	case !q.To.IsZero() && !q.From.Before(q.To):
 		return nil, fault(Invalid, "`from` must be before `to`")
-	case q.Where == "":
-		return func(Incoming) bool { return true }, nil
 	}
-	env, err := cel.NewEnv(cel.Variable("record", cel.DynType), cel.Variable("key", cel.StringType), cel.Variable("at", cel.TimestampType))
-	if err != nil {
-		return nil, fmt.Errorf("make the filter's environment: %w", err)
-	}
-	ast, issues := env.Compile(q.Where)
-	if issues.Err() != nil {
-		return nil, fault(Invalid, "where: %v", issues.Err())
-	}
-	if ast.OutputType() != cel.BoolType && ast.OutputType() != cel.DynType {
-		return nil, fault(Invalid, "where: it gives %s; it must say true or false", ast.OutputType())
-	}
-	program, err := env.Program(ast, cel.CostLimit(100_000))
-	if err != nil {
-		return nil, fault(Invalid, "where: %v", err)
+	meant, err := newFilter(q.Where, map[string]*cel.Type{"record": cel.DynType, "key": cel.StringType, "at": cel.TimestampType})
+	if err != nil || q.Where == "" {
+		return func(Incoming) bool { return true }, err
 	}
 	return func(r Incoming) bool {
 		doc, _, err := d.Codec.DecodeJSON(r.Value)
@@ -238,8 +247,7 @@ func (d *Desk) mayReplay(q ReplayQuery, actor Actor) (matches func(Incoming) boo
 		if err != nil || json.Unmarshal(doc, &record) != nil {
 			return false // poison was poison
 		}
-		v, _, err := program.Eval(map[string]any{"record": record, "key": r.Key, "at": r.Time})
-		return err == nil && v.Value() == true
+		return meant(map[string]any{"record": record, "key": r.Key, "at": r.Time})
 	}, nil
 }
 

@@ -142,7 +142,13 @@ type DeadLetter struct {
 	OpenedAt   time.Time       `json:"opened_at"`
 	ResolvedAt time.Time       `json:"resolved_at,omitzero"`
 	Resolution string          `json:"resolution"`
-	Payload    json.RawMessage `json:"payload,omitempty" doc:"the whole dead letter; only when one is asked for"`
+	Remedy     string          `json:"remedy" doc:"what a replay is: record, as it is or corrected; account, driven again at what is wanted of it now; none, of links of a chain"`
+	Payload    json.RawMessage `json:"payload,omitempty" doc:"the whole dead letter; this and what follows only when one is asked for"`
+
+	Key     string            `json:"key,omitempty"`
+	Value   []byte            `json:"value,omitempty" doc:"the record's bytes, in base64"`
+	Decoded json.RawMessage   `json:"decoded,omitempty" doc:"the value as JSON; absent: nobody can read it"`
+	Headers map[string]string `json:"headers,omitempty"`
 
 	Raw []byte `json:"-"` // as it stands in jml.dlq.v1, only when one is asked for; empty: an account that the provisioner parks
 }

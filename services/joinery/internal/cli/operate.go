@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,6 +65,8 @@ func (t *tool) deadLetters() *cobra.Command {
 			return t.show(p.Items, deadLetterColumns)
 		}}
 	queryFlag(list, query, "state", "open or resolved")
+	queryFlag(list, query, "class", "such as decode, invalid or unknown_schema")
+	queryFlag(list, query, "topic", "that the record stands in")
 	queryFlag(list, query, "limit", "at most so many, up to 1000; default 100")
 	show := &cobra.Command{Use: "show ID", Short: "Show one of them whole", Args: args("an id"),
 		Example: "  joinery dlq show dl-1f2e -o yaml",
@@ -72,7 +75,7 @@ func (t *tool) deadLetters() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.showOne(answer, append(append([]column{}, deadLetterColumns...), column{"PAYLOAD", "payload"}))
+			return t.showOne(answer, append(slices.Clone(deadLetterColumns), columns("REMEDY=remedy KEY=key RECORD=decoded BYTES=value HEADERS=headers RESOLUTION=resolution")...))
 		}}
 	return group("dlq", "Dead letters: list, show, replay, discard", list, show, t.replayLetter(), t.discardLetter())
 }
