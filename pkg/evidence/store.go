@@ -123,3 +123,32 @@ func (s *Store) Positions(ctx context.Context, topicID uuid.UUID, partition uint
 	}
 	return found, nil
 }
+
+// Extent is what is stored of a chain.
+type Extent struct {
+	Rows uint64 // of different seq
+	Last uint64 // the highest seq
+}
+
+// Extents gives what is stored of each chain.
+func (s *Store) Extents(ctx context.Context) (_ map[Chain]Extent, err error) {
+	rows, err := s.conn.Query(ctx, `SELECT src_topic, src_partition, service, uniqExact(seq), max(seq) FROM `+Database+`.evidence_log WHERE seq > 0
+		GROUP BY src_topic, src_partition, service`)
+	if err != nil {
+		return nil, fmt.Errorf("count rows of chains: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	out := map[Chain]Extent{}
+	for rows.Next() {
+		var c Chain
+		var e Extent
+		if err := rows.Scan(&c.Topic, &c.Partition, &c.Service, &e.Rows, &e.Last); err != nil {
+			return nil, fmt.Errorf("count rows of chains: %w", err)
+		}
+		out[c] = e
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("count rows of chains: %w", err)
+	}
+	return out, nil
+}

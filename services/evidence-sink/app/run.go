@@ -6,7 +6,8 @@
 //
 //	insert acknowledged -> signed heads of its chains in Kafka -> offsets committed
 //
-// so a checkpoint never seals what is not stored, and after a crash at any place the batch is read again.
+// so a checkpoint never seals what is not stored, and after a crash at any place the batch is read again. What was sealed
+// and is gone from ClickHouse later is found by an audit every minute and written again, as long as Kafka has it.
 package app
 
 import (
@@ -30,6 +31,9 @@ import (
 	"joinery.internal/pkg/signing"
 	"joinery.internal/pkg/wire"
 )
+
+// group is the consumer group of all sinks.
+const group = "evidence-sink"
 
 const (
 	batchRows  = 10_000
@@ -80,6 +84,7 @@ func (s *sink) follow(ctx context.Context) error {
 		if err := s.batch(ctx); err != nil {
 			return fmt.Errorf("write evidence: %w", err)
 		}
+		s.audit(ctx)
 		s.client.AllowRebalance()
 	}
 }
@@ -99,8 +104,12 @@ type sink struct {
 	key     ed25519.PrivateKey // of checkpoints
 	maker   row.Maker
 	topics  map[string]uuid.UUID
-	fresh   map[place]bool // assigned, and not yet compared with what is stored
+	mine    map[place]bool            // assigned
+	fresh   map[place]bool            // of these, not yet compared with what is stored
+	heads   map[evidence.Chain]uint64 // seq of the newest checkpoint
 	metrics metrics
+
+	nextAudit time.Time
 }
 
 // open joins the group anew. What is assigned then is compared with what is stored, so a batch written and not committed
@@ -110,18 +119,21 @@ func (s *sink) open(ctx context.Context) error {
 	for _, t := range event.EvidenceTopics() {
 		names = append(names, string(t))
 	}
-	s.fresh = map[place]bool{}
+	s.fresh, s.mine, s.nextAudit = map[place]bool{}, map[place]bool{}, time.Now().Add(joinWait)
 	var err error
-	s.client, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.env.Kafka...), kgo.ConsumerGroup("evidence-sink"), kgo.InstanceID(s.env.Instance),
+	if s.heads, err = s.sealedHeads(ctx); err != nil {
+		return err
+	}
+	s.client, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.env.Kafka...), kgo.ConsumerGroup(group), kgo.InstanceID(s.env.Instance),
 		kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.DisableAutoCommit(), kgo.FetchMaxWait(batchTime), kgo.BlockRebalanceOnPoll(), kgo.Balancers(kgo.RangeBalancer()),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) {
 			for topic, ids := range got {
 				for _, id := range ids {
-					s.fresh[place{topic, id}] = true
+					s.fresh[place{topic, id}], s.mine[place{topic, id}] = true, true
 				}
 			}
-		})}, s.env.KafkaOpts...)...)
+		}), kgo.OnPartitionsRevoked(s.forget), kgo.OnPartitionsLost(s.forget)}, s.env.KafkaOpts...)...)
 	if err != nil {
 		return fmt.Errorf("open consumer of evidence: %w", err)
 	}
@@ -129,6 +141,15 @@ func (s *sink) open(ctx context.Context) error {
 		s.client.CloseAllowingRebalance()
 	}
 	return err
+}
+
+func (s *sink) forget(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+	for topic, ids := range gone {
+		for _, id := range ids {
+			delete(s.mine, place{topic, id})
+			delete(s.fresh, place{topic, id})
+		}
+	}
 }
 
 // identify learns the ids of the topics: positions in a topic made anew are other positions.
@@ -153,13 +174,9 @@ func (s *sink) batch(ctx context.Context) error {
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	rows := make([]evidence.Row, 0, len(records))
-	for _, r := range records {
-		made, err := s.make(ctx, r)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, made)
+	rows, err := s.makeAll(ctx, records)
+	if err != nil {
+		return err
 	}
 	if err := s.write(ctx, rows); err != nil {
 		return err
@@ -177,12 +194,13 @@ func (s *sink) batch(ctx context.Context) error {
 
 func (s *sink) collect(ctx context.Context) ([]*kgo.Record, error) {
 	var records []*kgo.Record
-	var until time.Time
+	until := s.nextAudit
 	for len(records) < batchRows {
-		poll, cancel := ctx, context.CancelFunc(func() {})
+		wait := time.Until(until)
 		if len(records) > 0 {
-			poll, cancel = context.WithTimeout(ctx, min(quietTime, time.Until(until)))
+			wait = min(quietTime, wait)
 		}
+		poll, cancel := context.WithTimeout(ctx, wait)
 		fetches := s.client.PollRecords(poll, batchRows-len(records))
 		quiet := poll.Err() != nil
 		cancel()
@@ -203,6 +221,17 @@ func (s *sink) collect(ctx context.Context) ([]*kgo.Record, error) {
 		}
 	}
 	return records, nil
+}
+
+func (s *sink) makeAll(ctx context.Context, records []*kgo.Record) ([]evidence.Row, error) {
+	rows := make([]evidence.Row, len(records))
+	for i, r := range records {
+		var err error
+		if rows[i], err = s.make(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
 }
 
 // make makes a row, for as long as the registry takes to answer.
@@ -233,6 +262,8 @@ func (s *sink) persist(ctx context.Context, what string, f func() error) error {
 
 type metrics struct {
 	rows, retries prometheus.Counter
+	filled        prometheus.Counter
+	gap           prometheus.Gauge
 	insert        prometheus.Histogram
 	lag           prometheus.Gauge
 }
@@ -242,8 +273,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		rows:    prometheus.NewCounter(prometheus.CounterOpts{Name: "joinery_evidence_rows_total", Help: "Rows written and acknowledged."}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "joinery_evidence_retries_total", Help: "Writes that failed or were not answered, and were tried again."}),
 		insert:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "joinery_evidence_insert_seconds", Help: "Time of one insert.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}),
+		filled:  prometheus.NewCounter(prometheus.CounterOpts{Name: "joinery_evidence_filled_rows_total", Help: "Rows that had been sealed, were gone, and were written again from Kafka."}),
+		gap:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "joinery_evidence_gap_rows", Help: "Sealed rows that are gone, and that Kafka does not have any more."}),
 		lag:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "joinery_evidence_lag_seconds", Help: "From event to queryable, of the oldest row of the last batch."}),
 	}
-	reg.MustRegister(m.rows, m.retries, m.insert, m.lag)
+	reg.MustRegister(m.rows, m.retries, m.filled, m.gap, m.insert, m.lag)
 	return m
 }

@@ -34,17 +34,18 @@ func TestMain(m *testing.M) { enginetest.Main(m) }
 
 // world is a broker with the event topics, and an engine that can go away and come back at the same address.
 type world struct {
-	t      *testing.T
-	broker *kfake.Cluster
-	kafka  []string
-	client *kgo.Client
-	codec  *wire.Serde
-	dir    string
-	keys   string // the sink's data folder
-	addr   string // of the engine's HTTP interface
-	engine *engine.Engine
-	next   int
-	head   []byte // hash of the last record
+	t       *testing.T
+	broker  *kfake.Cluster
+	kafka   []string
+	client  *kgo.Client
+	codec   *wire.Serde
+	dir     string
+	keys    string // the sink's data folder
+	addr    string // of the engine's HTTP interface
+	engine  *engine.Engine
+	next    int
+	metrics *prometheus.Registry // of the sink started last
+	head    []byte               // hash of the last record
 
 	checkpoints [16]byte // id of the topic
 }
@@ -131,7 +132,8 @@ func (w *world) emit(n int) {
 func (w *world) sink() (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
-	env := service.Env{Instance: "0", DataDir: w.keys, Kafka: w.kafka, Registry: wire.Static(), ClickHouse: w.engine.URL(), Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
+	w.metrics = prometheus.NewRegistry()
+	env := service.Env{Instance: "0", DataDir: w.keys, Kafka: w.kafka, Registry: wire.Static(), ClickHouse: w.engine.URL(), Metrics: w.metrics, Log: slog.New(slog.DiscardHandler)}
 	go func() { done <- app.Run(ctx, env) }()
 	return func() {
 		cancel()
@@ -218,6 +220,57 @@ func TestEachBatchIsSealedAndABrokerThatRefusesTheCheckpointGetsItAgain(t *testi
 	if refused.Load() < 3 {
 		t.Error("no checkpoint was refused")
 	}
+}
+
+func TestSealedRowsThatAreGoneAreWrittenAgainFromKafka(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stop := w.sink()
+	w.emit(300)
+	w.rows(300)
+	w.sealed()
+	stop()
+	conn := enginetest.ConnectURL(t, w.engine.URL())
+	gone := func(where string) {
+		if err := conn.Exec(t.Context(), "ALTER TABLE joinery.evidence_log DELETE WHERE "+where+" SETTINGS mutations_sync = 2"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone("seq BETWEEN 100 AND 119 OR seq > 290") // inside, and at the end
+	stop = w.sink()
+	w.rows(300)
+	stop()
+	if n := w.metric("joinery_evidence_filled_rows_total"); n != 30 {
+		t.Errorf("%v rows were filled in, want 30", n)
+	}
+	gone("seq <= 10")
+	if _, err := kadm.NewClient(w.client).DeleteRecords(t.Context(), kadm.OffsetsList{{Topic: string(event.CaseEvents), At: 5}}.Offsets()); err != nil {
+		t.Fatal(err)
+	}
+	defer w.sink()()
+	w.rows(295) // the first five are lost for ever, and that is said
+	for deadline := time.Now().Add(30 * time.Second); w.metric("joinery_evidence_gap_rows") != 5; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%v rows are said to be lost, want 5", w.metric("joinery_evidence_gap_rows"))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// metric reads one of the sink that was started last.
+func (w *world) metric(name string) float64 {
+	w.t.Helper()
+	families, err := w.metrics.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	w.t.Fatalf("no metric %s", name)
+	return 0
 }
 
 // sealed waits until the newest checkpoint is of the last event, signed with the sink's key.
