@@ -2,7 +2,8 @@
 // trying a policy out.
 //
 // It owns the accounts of its targets and the faults one can inject. A Fleet shares targets by name between whoever
-// holds it; there is no global one. Everything is safe for concurrent use.
+// holds it; there is no global one. Everything is safe for concurrent use. The journal grows until Reset; what is kept
+// for those who watch is bounded.
 //
 //	fleet := memory.NewFleet()
 //	target := fleet.Target("chat")
@@ -55,10 +56,7 @@ type Target struct {
 	faults   []Fault // the next ones, first out first
 	latency  time.Duration
 	sessions map[string]int // by RemoteID: how many are signed in
-
-	history []connector.Change // what Changes tells, since the first call of it
-	watched bool
-	moved   chan struct{} // closed and replaced when history grows
+	history  history
 }
 
 // Change is one effective change: something is different afterwards.
@@ -73,7 +71,7 @@ type Change struct {
 
 // NewTarget returns a target without accounts.
 func NewTarget() *Target {
-	t := &Target{moved: make(chan struct{})}
+	t := &Target{history: history{moved: make(chan struct{})}}
 	t.clear()
 	return t
 }
@@ -355,7 +353,9 @@ func (t *Target) store(o connector.Object) {
 		t.listed = nil
 	}
 	t.accounts[o.RemoteID] = o
-	t.note(connector.Change{Object: o.Clone()})
+	if t.history.watched {
+		t.note(connector.Change{Object: o.Clone()})
+	}
 	t.names[strings.ToLower(o.Account)] = o.RemoteID
 	if o.ExternalID != "" {
 		t.owners[o.ExternalID] = o.RemoteID

@@ -113,6 +113,72 @@ func TestParallelDrivesOfDifferentAccountsDoNotDisturbEachOther(t *testing.T) {
 	}
 }
 
+// changes is what a watcher is told from a token on, until it has had so many or is refused.
+func changes(ctx context.Context, target *memory.Target, token string, most int) (tokens []string, err error) {
+	for c, err := range target.Changes(ctx, token) {
+		if err != nil {
+			return tokens, err
+		}
+		if tokens = append(tokens, c.Token); len(tokens) == most {
+			break
+		}
+	}
+	return tokens, nil
+}
+
+func TestAWatcherGoesOnWhereItWasAndIsToldToListAgainWhereThatIsForgotten(t *testing.T) {
+	t.Parallel()
+	target := memory.NewTarget()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := changes(ended, target, "", 1); err != nil { // from now on changes are kept
+		t.Fatal(err)
+	}
+	put := func(n int) {
+		for range n {
+			target.Put(connector.Object{Ref: connector.Ref{Account: "ann", RemoteID: "r1"}})
+		}
+	}
+	put(3)
+	if got, err := changes(t.Context(), target, "1", 2); err != nil || len(got) != 2 || got[0] != "2" || got[1] != "3" {
+		t.Errorf("told %v, %v; want the second and third", got, err)
+	}
+	put(10_000) // the first three are forgotten
+	if got, err := changes(t.Context(), target, "3", 10_000); err != nil || len(got) != 10_000 {
+		t.Errorf("told %d, %v; want all that are kept", len(got), err)
+	}
+	for _, token := range []string{"2", "10004", "-1", "a cookie of another target"} {
+		if got, err := changes(t.Context(), target, token, 1); connector.ClassOf(err) != connector.NotFound {
+			t.Errorf("token %s: told %v, %v; want that it is not known", token, got, err)
+		}
+	}
+}
+
+func TestAWatcherThatFallsBehindIsToldToListAgain(t *testing.T) {
+	t.Parallel()
+	target := memory.NewTarget()
+	put := func() { target.Put(connector.Object{Ref: connector.Ref{Account: "ann", RemoteID: "r1"}}) }
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := changes(ended, target, "", 1); err != nil { // from now on changes are kept
+		t.Fatal(err)
+	}
+	put()
+	told, refused := 0, error(nil)
+	for _, err := range target.Changes(t.Context(), "0") {
+		refused = err
+		if told++; told > 3 {
+			break
+		}
+		for range 10_001 { // meanwhile
+			put()
+		}
+	}
+	if told != 2 || connector.ClassOf(refused) != connector.NotFound {
+		t.Errorf("told %d, then %v; want one change, and then that the rest is not known", told, refused)
+	}
+}
+
 func BenchmarkDriveOneHire(b *testing.B) {
 	target := memory.NewTarget()
 	for i := 0; b.Loop(); i++ {

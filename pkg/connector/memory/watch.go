@@ -8,21 +8,53 @@ import (
 	"joinery.internal/pkg/connector"
 )
 
-// Changes yields what happens to accounts, whoever does it. Faults meant for calls do not touch it; Interrupt ends it.
+// history is what happened to accounts, for those who watch. A position in it is the number of changes before.
+type history struct {
+	kept      []connector.Change // oldest first, historyMost at most
+	forgotten int                // changes before them
+	watched   bool               // nothing is kept before somebody has watched
+	moved     chan struct{}      // closed and replaced when it grows
+}
+
+// historyMost is how many changes are kept. Who is further behind lists again, as with a directory that has forgotten.
+const historyMost = 10_000
+
+func (h *history) end() int { return h.forgotten + len(h.kept) }
+
+// since gives what came at a position and later; ok is false where that is not known any more, or never was.
+func (h *history) since(at int) (news []connector.Change, ok bool) {
+	if at < h.forgotten || at > h.end() {
+		return nil, false
+	}
+	return h.kept[at-h.forgotten:], true
+}
+
+func (h *history) add(c connector.Change) {
+	if len(h.kept) == historyMost {
+		h.kept = h.kept[1:] // what append makes anew does not hold it
+		h.forgotten++
+	}
+	h.kept = append(h.kept, c)
+	close(h.moved)
+	h.moved = make(chan struct{})
+}
+
+// interrupted marks the place in the history where those who watched then are cut off.
+const interrupted = "interrupted"
+
+// Changes yields what happens to accounts, whoever does it. Faults meant for calls do not touch it; Interrupt ends it. A
+// token of before the changes that are kept is not known any more.
 func (t *Target) Changes(ctx context.Context, token string) iter.Seq2[connector.Change, error] {
 	return func(yield func(connector.Change, error) bool) {
-		t.mu.Lock()
-		t.watched = true
-		next := len(t.history)
-		t.mu.Unlock()
-		if n, err := strconv.Atoi(token); err == nil {
-			next = n
-		}
-		next = t.after(next)
-		for {
+		next, known := t.position(token)
+		for known {
 			t.mu.RLock()
-			news, moved := t.history[min(next, len(t.history)):], t.moved
+			news, there := t.history.since(next)
+			moved := t.history.moved
 			t.mu.RUnlock()
+			if !there {
+				break
+			}
 			for _, c := range news {
 				next++
 				if c.Token == interrupted {
@@ -40,20 +72,28 @@ func (t *Target) Changes(ctx context.Context, token string) iter.Seq2[connector.
 				return
 			}
 		}
+		yield(connector.Change{}, connector.Errorf(connector.NotFound, "watch accounts", "the changes since %q are not kept any more", token))
 	}
 }
 
-// interrupted marks the place in the history where those who watched then are cut off.
-const interrupted = "interrupted"
-
-// after skips the marks at that place: they cut off who watched before.
-func (t *Target) after(next int) int {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for next < len(t.history) && t.history[next].Token == interrupted {
-		next++
+// position is where a watcher with that token goes on: now, without one. It passes over the marks there: they cut off who
+// watched before.
+func (t *Target) position(token string) (at int, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.history.watched = true
+	if token == "" {
+		return t.history.end(), true
 	}
-	return next
+	at, err := strconv.Atoi(token)
+	news, known := t.history.since(at)
+	for _, c := range news {
+		if c.Token != interrupted {
+			break
+		}
+		at++
+	}
+	return at, known && err == nil
 }
 
 // Interrupt cuts off whoever watches.
@@ -65,10 +105,7 @@ func (t *Target) Interrupt() {
 
 // note keeps a change for those who watch. The caller holds mu.
 func (t *Target) note(c connector.Change) {
-	if !t.watched {
-		return
+	if t.history.watched {
+		t.history.add(c)
 	}
-	t.history = append(t.history, c)
-	close(t.moved)
-	t.moved = make(chan struct{})
 }
