@@ -25,6 +25,7 @@ type staged struct {
 	changes  []*kgo.Record // of the changelog, when they have been produced
 	spare    []kgo.Record  // records not yet used of the last block
 	effects  []effect
+	scratch  []byte        // for encoding
 	consumed int           // input records handled, ticks not counted
 	poison   int           // dead letters
 	poisoned map[place]int // of them, by cause: a tick may carry several

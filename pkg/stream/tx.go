@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -102,7 +103,7 @@ func (t Table[T]) Get(tx *Tx, key string) (T, bool) {
 
 // Put stages the value of key.
 func (t Table[T]) Put(tx *Tx, key string, v T) {
-	b, err := encode(v)
+	b, err := tx.encode(v)
 	if err != nil {
 		if tx.err == nil {
 			tx.err = fmt.Errorf("encode state %s%s: %w", t.prefix, key, err)
@@ -112,11 +113,15 @@ func (t Table[T]) Put(tx *Tx, key string, v T) {
 	tx.put(tx.join(t.prefix, key), b)
 }
 
-func encode(v any) ([]byte, error) {
-	if v, ok := v.(encoding.BinaryAppender); ok {
-		return v.AppendBinary(nil)
+// encode gives bytes without room to spare: they are kept as long as the state.
+func (tx *Tx) encode(v any) ([]byte, error) {
+	appender, ok := v.(encoding.BinaryAppender)
+	if !ok {
+		return json.Marshal(v)
 	}
-	return json.Marshal(v)
+	var err error
+	tx.out.scratch, err = appender.AppendBinary(tx.out.scratch[:0])
+	return bytes.Clone(tx.out.scratch), err
 }
 
 func decode(b []byte, v any) error {
