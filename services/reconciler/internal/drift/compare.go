@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"joinery.internal/pkg/connector"
-	"joinery.internal/pkg/event"
 )
 
 // Finding is one difference of one account.
@@ -83,9 +82,4 @@ func classify(op connector.Op) (Class, []string) {
 		}
 		return Attribute, names
 	}
-}
-
-// lacks says whether a row that should have an account has none.
-func lacks(r Row, have *connector.Object) bool {
-	return have == nil && r.Want.State != event.AccountAbsent
 }

@@ -2,6 +2,7 @@ package drift_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -64,6 +65,8 @@ func listing(d connector.Descriptor, objects ...connector.Object) *drift.Listing
 }
 
 func (p plain) Len() int { return len(p) }
+
+func (p plain) Err() error { return nil }
 
 func (p plain) Of(int32) iter.Seq[connector.Object] { return slices.Values(p) }
 
@@ -330,6 +333,23 @@ func TestAListingThatLacksHalfOfTheAccountsIsNotBelieved(t *testing.T) {
 		if c.broken && tell(got.Events) != "guard.tripped; reported failed" {
 			t.Errorf("%s: %s", c.name, tell(got.Events))
 		}
+	}
+}
+
+// torn is a listing whose disk gave up: nothing is found any more.
+type torn struct{ plain }
+
+func (torn) Find(connector.Ref) *connector.Object { return nil }
+
+func (torn) Err() error { return errors.New("read the listing back: input/output error") }
+
+func TestAListingThatCannotBeReadBackLeadsToNothingAndSaysSo(t *testing.T) {
+	t.Parallel()
+	s := sweep(repairAll, []drift.Row{row("a", event.AccountActive)}, object("a", true, "group/staff"))
+	s.Listing.Accounts = torn{plain{}}
+	got := s.Compare(began, "c")
+	if !got.Broken || len(got.Rows) > 0 || tell(got.Events) != "reported failed" || got.Events[0].Reason != "unreadable_listing" || !strings.Contains(got.Events[0].Message, "input/output") {
+		t.Errorf("%+v", got)
 	}
 }
 

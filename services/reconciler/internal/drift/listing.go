@@ -23,6 +23,8 @@ type Accounts interface {
 	Find(ref connector.Ref) *connector.Object
 	// Of yields the accounts that a partition answers for. One that was in two pages is yielded twice.
 	Of(partition int32) iter.Seq[connector.Object]
+	// Err is the first fault of reading: from then on nothing is found.
+	Err() error
 }
 
 // Owner is what decides which partition an account belongs to: whose it is, else what it is called.

@@ -10,28 +10,28 @@ import (
 
 // Row is what is known of one account of a person: what it should be, and how far the provisioner is with it.
 type Row struct {
-	Want     *Want              `json:"w,omitempty"`
-	Applied  int64              `json:"ap,omitempty"` // version the target has
-	Refused  int64              `json:"rf,omitempty"` // version the target would not take; its exception is the provisioner's
-	Account  string             `json:"a,omitempty"`
-	RemoteID string             `json:"r,omitempty"`
-	State    event.AccountState `json:"s,omitempty"` // as the provisioner left it
-	Busy     bool               `json:"b,omitempty"` // a call is announced, or will be repeated
-	Touched  time.Time          `json:"t,omitzero"`  // when the last call that settled it ended
-	Open     []Open             `json:"o,omitempty"` // drift that stands
+	Want     *Want
+	Applied  int64 // version the target has
+	Refused  int64 // version the target would not take; its exception is the provisioner's
+	Account  string
+	RemoteID string
+	State    event.AccountState // as the provisioner left it
+	Busy     bool               // a call is announced, or will be repeated
+	Touched  time.Time          // when the last call that settled it ended
+	Open     []Open             // drift that stands
 }
 
 // Want is what one account should be, short enough to keep.
 type Want struct {
-	IdentityID   event.IdentityID   `json:"id"`
-	Target       string             `json:"tg"`
-	Version      int64              `json:"v"`
-	State        event.AccountState `json:"s"`
-	AccountName  string             `json:"n,omitempty"`
-	Attributes   map[string]string  `json:"a,omitempty"`
-	Entitlements []string           `json:"e,omitempty"`
-	Kinds        []string           `json:"k,omitempty"`
-	Policy       string             `json:"p,omitempty"`
+	IdentityID   event.IdentityID
+	Target       string
+	Version      int64
+	State        event.AccountState
+	AccountName  string
+	Attributes   map[string]string
+	Entitlements []string
+	Kinds        []string
+	Policy       string
 }
 
 // Open is one difference that was found and stands.

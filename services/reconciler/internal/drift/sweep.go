@@ -17,7 +17,7 @@ type Sweep struct {
 	ID      string
 	Target  string
 	Rules   Rules
-	Rows    iter.Seq2[string, Row]                                 // the partition's accounts in the target, by a key of the caller's; walked several times
+	Rows    iter.Seq2[string, Row]                                 // the partition's accounts in the target, by a key of the caller's; walked twice at most
 	Of      func(event.IdentityID) (key string, r Row, known bool) // the one of a person, with its key
 	Orphans map[string]Open                                        // by OrphanKey: the partition's orphans in the target that stand
 	Listing *Listing
@@ -48,23 +48,59 @@ const orphansMost = 10
 // Compare finds what differs, says what is done about it, and closes what differs no more.
 func (s Sweep) Compare(now time.Time, cause string) Settled {
 	t := teller{sweep: s, now: now, cause: cause}
-	compared, missing, expected := s.count()
-	if s.broken(missing, expected) {
-		t.guard("broken_listing", fmt.Sprintf("the listing lacks %d of %d accounts: nothing is repaired after it", missing, expected))
+	l, strangers := s.look(), s.strangers()
+	if err := s.Listing.Accounts.Err(); err != nil {
+		t.failed("unreadable_listing", err.Error())
+		return Settled{Events: t.events, Broken: true}
+	}
+	if s.broken(l) {
+		t.guard("broken_listing", fmt.Sprintf("the listing lacks %d of %d accounts: nothing is repaired after it", l.missing, l.expected))
 		t.failed("broken_listing", "the listing lacks more than half of what should be there; look at the target, then reconcile again")
 		return Settled{Events: t.events, Broken: true}
 	}
 	out := Settled{Rows: map[string]Row{}, Orphans: map[string]*Open{}}
+	for _, d := range l.differing {
+		d.settle(&t, out.Rows)
+	}
+	s.orphans(&t, out.Orphans, strangers)
+	t.swept(l.compared)
+	out.Events = t.events
+	return out
+}
+
+// look is what a sweep sees of the rows that may be compared.
+type look struct {
+	compared  int
+	expected  int // that should have an account
+	missing   int // that have none
+	differing []differing
+}
+
+// differing is an account that differs, or did when it was last looked at.
+type differing struct {
+	key   string
+	row   Row
+	found []Finding
+}
+
+func (s Sweep) look() (l look) {
 	for key, r := range s.Rows {
 		if !r.comparable(s.Listing.Began) {
 			continue
 		}
-		s.compare(&t, out, key, r, s.have(r))
+		l.compared++
+		have := s.have(r)
+		if r.Want.State != event.AccountAbsent && !r.refused() {
+			l.expected++
+			if have == nil {
+				l.missing++
+			}
+		}
+		if found := differences(r, have, s.Listing); len(found) > 0 || len(r.Open) > 0 {
+			l.differing = append(l.differing, differing{key, r, found})
+		}
 	}
-	s.orphans(&t, out.Orphans)
-	t.swept(compared)
-	out.Events = t.events
-	return out
+	return l
 }
 
 // Notice compares accounts that a target told of between sweeps; the sweep has a listing without accounts, and its rows.
@@ -81,7 +117,7 @@ func (s Sweep) Notice(now time.Time, cause string, changes []connector.Change) S
 		if c.Gone {
 			have = nil
 		}
-		s.compare(&t, out, key, r, have)
+		differing{key, r, differences(r, have, s.Listing)}.settle(&t, out.Rows)
 	}
 	ownerless := map[string]connector.Change{}
 	for _, c := range changes {
@@ -102,13 +138,14 @@ func (s Sweep) Notice(now time.Time, cause string, changes []connector.Change) S
 	return out
 }
 
-// compare notes what differs of one account, and what does no more.
-func (s Sweep) compare(t *teller, out Settled, key string, r Row, have *connector.Object) {
+// settle tells of what differs, and of what does no more.
+func (d differing) settle(t *teller, changed map[string]Row) {
+	r := d.row
 	about := subject{identity: r.Want.IdentityID, account: r.Account, policy: r.Want.Policy, version: r.Want.Version, told: r.refused()}
-	open := t.settle(about, r.Open, differences(r, have, s.Listing))
+	open := t.settle(about, r.Open, d.found)
 	if !slices.EqualFunc(open, r.Open, sameOpen) {
 		r.Open = open
-		out.Rows[key] = r
+		changed[d.key] = r
 	}
 }
 
@@ -127,47 +164,27 @@ func (s Sweep) have(r Row) *connector.Object {
 	return s.Listing.Accounts.Find(ref)
 }
 
-func (s Sweep) count() (compared, missing, expected int) {
-	for _, r := range s.Rows {
-		if !r.comparable(s.Listing.Began) {
-			continue
-		}
-		compared++
-		if r.refused() {
-			continue
-		}
-		if r.Want.State != event.AccountAbsent {
-			expected++
-		}
-		if lacks(r, s.have(r)) {
-			missing++
-		}
-	}
-	return compared, missing, expected
-}
-
-func (s Sweep) broken(missing, expected int) bool {
+func (s Sweep) broken(l look) bool {
 	shrunk := s.Before - s.Listing.Accounts.Len()
-	return missing*2 > expected && (missing > brokenMin || (shrunk > brokenMin && shrunk*2 > s.Before))
+	return l.missing*2 > l.expected && (l.missing > brokenMin || (shrunk > brokenMin && shrunk*2 > s.Before))
 }
 
-// orphans finds accounts of the partition that no row is about: nobody's, or a service's whose owner has left.
-func (s Sweep) orphans(t *teller, changed map[string]*Open) {
-	found, mine, orphans := s.strangers()
-	if s.Rules.of(Orphan) == Remove && orphans > orphansMost && orphans*10 > mine {
-		t.guard("mass_orphans", fmt.Sprintf("%d of %d accounts belong to nobody: they are reported and not disabled", orphans, mine))
+// orphans tells of accounts of the partition that no row is about: nobody's, or a service's whose owner has left.
+func (s Sweep) orphans(t *teller, changed map[string]*Open, x strangers) {
+	if s.Rules.of(Orphan) == Remove && x.orphans > orphansMost && x.orphans*10 > x.mine {
+		t.guard("mass_orphans", fmt.Sprintf("%d of %d accounts belong to nobody: they are reported and not disabled", x.orphans, x.mine))
 		t.sweep.Rules = maps.Clone(s.Rules)
 		t.sweep.Rules[Orphan] = Report
 	}
-	keys := slices.Collect(maps.Keys(found))
+	keys := slices.Collect(maps.Keys(x.found))
 	for key := range s.Orphans {
-		if _, still := found[key]; !still {
+		if _, still := x.found[key]; !still {
 			keys = append(keys, key)
 		}
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		s.orphan(t, changed, key, found)
+		s.orphan(t, changed, key, x.found)
 	}
 }
 
@@ -198,13 +215,18 @@ type stranger struct {
 	owner event.IdentityID // whom the target says it belongs to
 }
 
-// strangers are by OrphanKey; mine is how many accounts the partition has in all. An account with a row's remote id is
-// that row's, whatever owner the target notes.
-func (s Sweep) strangers() (found map[string]stranger, mine, orphans int) {
-	found = map[string]stranger{}
+type strangers struct {
+	found   map[string]stranger // by OrphanKey
+	orphans int                 // of them
+	mine    int                 // accounts the partition has in all
+}
+
+// strangers looks at the accounts listed. One with a row's remote id is that row's, whatever owner the target notes.
+func (s Sweep) strangers() strangers {
+	x := strangers{found: map[string]stranger{}}
 	byRemote := map[string]string{}
 	for o := range s.Mine {
-		mine++
+		x.mine++
 		if _, _, known := s.Of(event.IdentityID(o.ExternalID)); known {
 			continue
 		}
@@ -213,22 +235,22 @@ func (s Sweep) strangers() (found map[string]stranger, mine, orphans int) {
 			continue
 		}
 		key := OrphanKey(s.Target, o.Account)
-		found[key] = stranger{f, event.IdentityID(o.ExternalID)}
+		x.found[key] = stranger{f, event.IdentityID(o.ExternalID)}
 		byRemote[o.RemoteID] = key
 	}
-	if len(found) > 0 {
+	if len(x.found) > 0 {
 		for _, r := range s.Rows {
 			if key, ok := byRemote[r.RemoteID]; ok && r.RemoteID != "" {
-				delete(found, key)
+				delete(x.found, key)
 			}
 		}
 	}
-	for _, x := range found {
-		if x.Class == Orphan {
-			orphans++
+	for _, one := range x.found {
+		if one.Class == Orphan {
+			x.orphans++
 		}
 	}
-	return found, mine, orphans
+	return x
 }
 
 // judge says what is wrong with an account that belongs to no person known.

@@ -1,8 +1,10 @@
 package listing
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,8 +43,8 @@ func TestWhatIsSpooledReadsTheSame(t *testing.T) {
 	})
 	rapid.Check(t, func(r *rapid.T) {
 		o := account.Draw(r, "o")
-		got := parseObject(appendObject(nil, o))
-		if got.Ref != o.Ref || got.Version != o.Version || got.Enabled != o.Enabled || !slices.Equal(got.Entitlements, o.Entitlements) || !maps.Equal(got.Attributes, o.Attributes) {
+		got, err := parseObject(appendObject(nil, o))
+		if err != nil || got.Ref != o.Ref || got.Version != o.Version || got.Enabled != o.Enabled || !slices.Equal(got.Entitlements, o.Entitlements) || !maps.Equal(got.Attributes, o.Attributes) {
 			r.Fatalf("%+v reads %+v", o, got)
 		}
 	})
@@ -85,6 +87,23 @@ func TestEachPartitionHasItsOwnAccountsAndAnEmptyListingHasNone(t *testing.T) {
 	}
 	if empty := sealed(t); empty.Len() != 0 || empty.Find(connector.Ref{Account: "a1"}) != nil {
 		t.Error("something in an empty listing")
+	}
+}
+
+func TestWhatCannotBeReadBackIsNotFoundAndSaidToBeSo(t *testing.T) {
+	t.Parallel()
+	s := sealed(t, connector.Object{Ref: connector.Ref{Account: "ann"}}, connector.Object{Ref: connector.Ref{Account: "bob"}})
+	if err := s.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if o := s.Find(connector.Ref{Account: "ann"}); o != nil {
+		t.Errorf("%+v found", o)
+	}
+	for o := range s.Of(0) {
+		t.Errorf("%+v found", o)
+	}
+	if err := s.Err(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the fault is %v", err)
 	}
 }
 
