@@ -13,5 +13,9 @@ if [[ " $* " == *" pkg "* ]]; then
   (cd pkg && go test -tags process -count=1 -timeout 15m -json ./stream/process) >"$out/process.json" || status=1
   (cd pkg && go test -count=1 -timeout 15m -json -run Whatever ./stream -runs 1000) >"$out/virtual.json" || status=1
 fi
+# What a sweep of a large target takes: without race detection, which takes most of the time and memory.
+if [[ " $* " == *" services "* ]]; then
+  (cd services && go test -count=1 -json ./reconciler/process) >"$out/sweep.json" || status=1
+fi
 python3 scripts/summary.py "$out"/*.json
 exit "$status"
