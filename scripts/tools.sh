@@ -32,7 +32,7 @@ command -v clickhouse >/dev/null 2>&1 || need npm npm "fetches the evidence engi
 need npm npm "fetches the SCIM server and the senders of the tests"
 need java openjdk-17-jre-headless "runs a real Kafka broker in the tests"
 need javac openjdk-17-jdk-headless "builds the Kafka Streams job of the benchmarks"
-need mvn maven "fetches the real Kafka broker of the tests"
+need mvn maven "fetches the real Kafka broker and the Debezium of the tests"
 need node nodejs "runs the SCIM server and the senders of the tests"
 need python3 python3 "sums up the test run"
 if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then

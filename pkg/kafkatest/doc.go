@@ -1,5 +1,7 @@
 // Package kafkatest runs real Apache Kafka brokers for tests: one, or three that replicate, on loopback.
 //
+// Beside one, Cluster.Connect runs Kafka Connect with Debezium's connector for PostgreSQL.
+//
 // It owns the brokers' processes, ports and folders, and a cache of the jars: fetched once by Maven into the user's
 // cache folder, with formatted data folders to copy and an archive of loaded classes, so that a broker is up in two
 // seconds. It does not own topics or clients, and is not for production: data is thrown away with the test.

@@ -14,7 +14,7 @@ import (
 	"joinery.internal/pkg/dirlock"
 )
 
-//go:embed pom.xml server.properties log4j2.properties
+//go:embed pom.xml connect.pom.xml server.properties log4j2.properties
 var files embed.FS
 
 // Version of Kafka is what pom.xml asks for.
@@ -102,6 +102,11 @@ func (in installation) fetch(ctx context.Context, path string) error {
 	if err := unpack("pom.xml", pom, nil); err != nil {
 		return err
 	}
+	return dependencies(ctx, pom, path)
+}
+
+// dependencies has Maven put the jars that a pom names into a folder.
+func dependencies(ctx context.Context, pom, path string) error {
 	return run(ctx, "mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+path)
 }
 

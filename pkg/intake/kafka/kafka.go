@@ -109,10 +109,7 @@ func (r Reader) Read(k *kgo.Record) (record event.SourceRecord, ok bool, err err
 		return record, false, err
 	}
 	if r.Format == "debezium" {
-		if err := r.envelope(doc, k.Key, &o); err != nil {
-			return record, false, err
-		}
-		doc = payload(doc)
+		return r.change(doc, k.Key, o)
 	}
 	record, err = r.Mapper.Map(doc, o)
 	return record, err == nil, err

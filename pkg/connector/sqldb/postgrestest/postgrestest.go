@@ -1,19 +1,21 @@
 // Package postgrestest starts a PostgreSQL of a test's own.
 //
 // It owns the server and its folder; both end with the test. It owns no schema. The server listens on a socket in that
-// folder and nowhere else.
+// folder, and on loopback only if Port is set.
 //
 //	server := postgrestest.Start(t)
 //	db, err := sql.Open("pgx", server.URL)
 package postgrestest
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -37,8 +39,17 @@ type Server struct {
 	Socket string
 }
 
+// Options of a server.
+type Options struct {
+	Port     int      // on loopback, for clients that know no sockets; 0: none
+	Settings []string // such as wal_level=logical
+}
+
 // Start starts a server and returns when it answers.
-func Start(t testing.TB) Server {
+func Start(t testing.TB) Server { t.Helper(); return StartWith(t, Options{}) }
+
+// StartWith is Start with options.
+func StartWith(t testing.TB, o Options) Server {
 	t.Helper()
 	bin := binaries(t)
 	dir, err := os.MkdirTemp("", "pg") // short: the path of a socket is limited
@@ -70,7 +81,16 @@ func Start(t testing.TB) Server {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
+	const port = 5432
+	listen := "listen_addresses="
+	if o.Port != 0 {
+		listen = "listen_addresses=127.0.0.1"
+	}
+	args := []string{"-D", data, "-k", dir, "-c", listen, "-p", strconv.Itoa(cmp.Or(o.Port, port)), "-c", "fsync=off"}
+	for _, setting := range o.Settings {
+		args = append(args, "-c", setting)
+	}
+	server := exec.Command(filepath.Join(bin, "postgres"), args...)
 	server.SysProcAttr, server.Dir = attributes, dir
 	if err := server.Start(); err != nil {
 		t.Fatalf("start PostgreSQL: %v", err)
@@ -80,7 +100,8 @@ func Start(t testing.TB) Server {
 			t.Errorf("stop PostgreSQL: %v", err)
 		}
 	})
-	s := Server{URL: "postgres://" + Owner + ":" + Password + "@/postgres?host=" + dir, Socket: filepath.Join(dir, ".s.PGSQL.5432")}
+	s := Server{URL: "postgres://" + Owner + ":" + Password + "@/postgres?host=" + dir + "&port=" + strconv.Itoa(cmp.Or(o.Port, port)),
+		Socket: filepath.Join(dir, ".s.PGSQL."+strconv.Itoa(cmp.Or(o.Port, port)))}
 	s.await(t)
 	return s
 }
