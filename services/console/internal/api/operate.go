@@ -77,6 +77,11 @@ func remedies(d *desk.Desk) []operation {
 			call: with(func(ctx context.Context, r request, body bulkRemedy) (any, error) {
 				return d.RemedyLetters(ctx, body.of(true, r.dry), r.actor)
 			})},
+		{Method: "GET", Path: "/exceptions", Summary: "List what a person may have to look at, newest first", Reply: list[desk.Exception]{},
+			Query: []parameter{{"state", "open (the default), resolved or all"}, {"class", "such as dead_letter, invalid or held"}, limitParameter},
+			call: func(ctx context.Context, r request) (any, error) {
+				return listed(d.Exceptions(ctx, desk.ExceptionQuery{State: r.query("state"), Class: r.query("class"), Limit: r.limit}))
+			}},
 		{Method: "GET", Path: "/dlq/{id}", Summary: "Show one of them whole", Reply: desk.DeadLetter{},
 			call: func(ctx context.Context, r request) (any, error) { return d.DeadLetter(ctx, r.PathValue("id")) }},
 		{Method: "POST", Path: "/dlq/{id}/replay", Summary: "Have the record of a dead letter handled again, as it is or corrected", Query: []parameter{dryRunParameter}, Body: remedy{}, Reply: desk.Remedied{},

@@ -160,6 +160,17 @@ func TestEvidenceIsReadAsPeopleAskForIt(t *testing.T) {
 			}
 		}
 	})
+	t.Run("an exception has its class, its words, and is open until it is resolved", func(t *testing.T) {
+		got := must(a.Exceptions(ctx, desk.ExceptionQuery{State: "open", Limit: 5}))(t)
+		if len(got) != 1 || got[0].ID != "dl-1" || got[0].Class != "dead_letter" || got[0].Message != "does not decode" || !got[0].OpenedAt.Equal(start) || !got[0].ResolvedAt.IsZero() {
+			t.Errorf("open: %+v", got)
+		}
+		for _, q := range []desk.ExceptionQuery{{State: "resolved", Limit: 5}, {State: "all", Class: "held", Limit: 5}} {
+			if got := must(a.Exceptions(ctx, q))(t); len(got) != 0 {
+				t.Errorf("%+v: %+v", q, got)
+			}
+		}
+	})
 	t.Run("targets and counts sum up", func(t *testing.T) {
 		if use := must(a.Targets(ctx, start))(t)["chat"]; use.Accounts != 1 || !use.LastApplied.Equal(start.Add(time.Second)) || !use.LastSwept.Equal(start) {
 			t.Errorf("chat: %+v", use)

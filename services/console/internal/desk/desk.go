@@ -62,6 +62,7 @@ type Archive interface {
 	Access(ctx context.Context, id event.IdentityID, at, known time.Time) ([]Access, error) // zero times: now
 	Cases(context.Context, CaseQuery) ([]Case, error)
 	DeadLetters(context.Context, DeadLetterQuery) ([]DeadLetter, error)
+	Exceptions(context.Context, ExceptionQuery) ([]Exception, error)
 	Guards(ctx context.Context, id string) ([]Guard, error)       // that have tripped, newest first; empty id: all
 	Tickets(context.Context, ClosedTicketQuery) ([]Ticket, error) // that are closed, newest first
 	Targets(ctx context.Context, now time.Time) (map[string]TargetUse, error)

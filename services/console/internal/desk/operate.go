@@ -122,6 +122,7 @@ func (d *Desk) Status(ctx context.Context) Status {
 		s.Policy, inForce = b.Hash, b
 	}
 	s.ApprovalsOpen = len(d.Inbox.List(func(a inbox.Approval) bool { return a.Status == inbox.Open }))
+	s.TicketsOpen = len(d.Queue.List(func(event.Ticket) bool { return true }))
 	if counts, err := d.Archive.Counts(ctx); err != nil {
 		note("evidence", err)
 	} else {

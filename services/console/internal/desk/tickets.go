@@ -122,7 +122,7 @@ func (d *Desk) Ticket(ctx context.Context, id string, actor Actor) (Ticket, erro
 	case err != nil:
 		return Ticket{}, unavailable("read the ticket from the evidence", err)
 	case len(rows) == 0:
-		return Ticket{}, fault(NotFound, "there is no ticket %q: `joinery ticket list` shows those that are open", id)
+		return Ticket{}, fault(NotFound, "no ticket %q is open; one that was closed just now is shown in a moment. `joinery ticket list` shows those that are open", id)
 	}
 	d.nameTicket(&rows[0])
 	return rows[0], nil

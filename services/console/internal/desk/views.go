@@ -243,6 +243,7 @@ type Status struct {
 	Policy        string            `json:"policy" doc:"hash of the bundle in force"`
 	People        int               `json:"people"`
 	ApprovalsOpen int               `json:"approvals_open"`
+	TicketsOpen   int               `json:"tickets_open"`
 	Evidence      *Counts           `json:"evidence"`
 	Lag           []Lag             `json:"lag"`
 	Sources       []SourceStatus    `json:"sources"`

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"joinery.internal/pkg/event"
 	"joinery.internal/services/console/internal/desk"
@@ -29,15 +27,23 @@ func (h *Handler) inbox(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	f.Notice = notices[r.URL.Query().Get("done")]
 	h.showInbox(w, r, f, http.StatusOK, r.URL.Query().Get("view"), nil)
 }
 
-// notices are said after a vote; the address carries only which.
+// notices are said after a form was accepted; the address carries only which.
 var notices = map[string]string{
-	"approve": "Approved. The next stage, or the change itself, follows by itself.",
-	"deny":    "Denied. The requester learns your reason.",
-	"written": "Your decision is written down and will be counted in a moment.",
+	"approve":          "Approved. The next stage, or the change itself, follows by itself.",
+	"deny":             "Denied. The requester learns your reason.",
+	"written":          "Your decision is written down and will be counted in a moment.",
+	"ticket-done":      "Noted as done. Whatever waited for it goes on.",
+	"ticket-refused":   "Noted as refused. An exception is open, until something newer is wanted or it is replayed.",
+	"ticket-overtaken": "Something newer is wanted: the ticket was overtaken before your word counted.",
+	"guard-counted":    "Your word is counted. Another person has to say the same.",
+	"guard-released":   "Released: what was held goes on.",
+	"guard-cancelled":  "Cancelled: what was held is not done. An exception stands for each account.",
+	"letter-replay":    "Written again. The list follows within seconds.",
+	"letter-correct":   "The corrected record is written. The list follows within seconds.",
+	"letter-discard":   "Discarded. The list follows within seconds.",
 }
 
 func (h *Handler) showInbox(w http.ResponseWriter, r *http.Request, f frame, status int, view string, typed map[string]string) {
@@ -71,28 +77,22 @@ func (h *Handler) showInbox(w http.ResponseWriter, r *http.Request, f frame, sta
 }
 
 func (h *Handler) vote(w http.ResponseWriter, r *http.Request) {
-	f, ok := h.begin(w, r, "Approvals", "approvals")
-	if !ok {
-		return
-	}
-	kind := event.VoteKind(r.PathValue("act"))
+	kind, id := event.VoteKind(r.PathValue("act")), r.PathValue("approval")
 	if kind != event.Approve && kind != event.Deny {
 		h.unknown(w, r)
 		return
 	}
-	id, reason := r.PathValue("approval"), strings.TrimSpace(r.PostFormValue("reason"))
-	result, err := h.desk.Vote(r.Context(), id, desk.Vote{Kind: kind, Reason: reason}, f.Actor)
-	if err != nil {
-		var status int
-		status, f.Problem = h.problem(r, err)
-		h.showInbox(w, r, f, status, "", map[string]string{id: reason})
-		return
-	}
-	done := string(kind)
-	if !result.Seen {
-		done = "written"
-	}
-	http.Redirect(w, r, "/approvals?done="+url.QueryEscape(done), http.StatusSeeOther)
+	h.act(w, r, form{title: "Approvals", section: "approvals", to: "/approvals",
+		do: func(f frame, reason string) (string, error) {
+			result, err := h.desk.Vote(r.Context(), id, desk.Vote{Kind: kind, Reason: reason}, f.Actor)
+			if err != nil || !result.Seen {
+				return "written", err
+			}
+			return string(kind), nil
+		},
+		again: func(f frame, status int, reason string) {
+			h.showInbox(w, r, f, status, "", map[string]string{id: reason})
+		}})
 }
 
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,5 @@
-// Package pages is the console in a browser: home, people, one person's timeline, the approvals inbox, demo sign-in.
+// Package pages is the console in a browser: home, people, one person's timeline, and what waits for people: approvals,
+// tickets, what guards hold, exceptions, dead letters.
 //
 // It owns HTML and nothing else: each page is calls of package desk, rendered by html/template. Everything works without
 // JavaScript, of which there is none; what changes something is a form that posts. GET changes nothing, since mail
@@ -15,6 +16,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"joinery.internal/services/console/internal/api"
@@ -25,8 +28,8 @@ import (
 //go:embed templates assets
 var files embed.FS
 
-// maxForm bounds a posted form, in bytes.
-const maxForm = 64 << 10
+// maxForm bounds a posted form, in bytes. A corrected record is in one.
+const maxForm = 4 << 20
 
 // Handler serves the pages.
 type Handler struct {
@@ -44,7 +47,9 @@ type frame struct {
 	Demo    bool   // demo logins are on: say so loudly
 	Actor   desk.Actor
 	Mine    int // approvals that wait for the actor
+	Tickets int // that the actor may close
 	Path    string
+	Cut     bool // there are more than are shown
 	Notice  string
 	Problem *problem
 	Body    any
@@ -65,6 +70,14 @@ func New(d *desk.Desk, sessions *session.Sessions, log *slog.Logger) *Handler {
 	h.mux.HandleFunc("GET /people/{person}", h.person)
 	h.mux.HandleFunc("GET /approvals", h.inbox)
 	h.mux.HandleFunc("POST /approvals/{approval}/{act}", h.vote)
+	h.mux.HandleFunc("GET /tickets", h.tickets)
+	h.mux.HandleFunc("POST /tickets/{ticket}/{act}", h.closeTicket)
+	h.mux.HandleFunc("GET /guards", h.guards)
+	h.mux.HandleFunc("POST /guards/{guard}/{act}", h.decideGuard)
+	h.mux.HandleFunc("GET /exceptions", h.exceptions)
+	h.mux.HandleFunc("GET /dead-letters", h.letters)
+	h.mux.HandleFunc("GET /dead-letters/{letter}", h.letter)
+	h.mux.HandleFunc("POST /dead-letters/{letter}/{act}", h.remedyLetter)
 	h.mux.HandleFunc("GET /sign-in", h.signIn)
 	h.mux.HandleFunc("POST /sign-in", h.signInAs)
 	h.mux.HandleFunc("POST /sign-out", h.signOut)
@@ -80,7 +93,7 @@ func New(d *desk.Desk, sessions *session.Sessions, log *slog.Logger) *Handler {
 // parse reads each page together with the layout. A broken template is a broken build.
 func parse() map[string]*template.Template {
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"home", "people", "person", "approvals", "signin", "fault"} {
+	for _, name := range []string{"home", "people", "person", "approvals", "tickets", "guards", "exceptions", "letters", "letter", "signin", "fault"} {
 		pages[name] = template.Must(template.New("layout.html").Funcs(functions).Option("missingkey=error").
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html"))
 	}
@@ -108,7 +121,38 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, title, section s
 		}
 		f.Mine = len(mine)
 	}
+	f.Tickets = h.desk.OwnTickets(f.Actor)
+	f.Notice = notices[r.URL.Query().Get("done")]
 	return f, true
+}
+
+// form is what a posted form does.
+type form struct {
+	title, section string
+	to             string                                                // where a person is taken once it is done
+	do             func(f frame, reason string) (done string, err error) // done is a key of notices
+	again          func(f frame, status int, reason string)              // shows the page again with f.Problem, and what was typed
+}
+
+// act does what a form asks for. A fault is said on the page it was sent from, which keeps what was typed.
+func (h *Handler) act(w http.ResponseWriter, r *http.Request, a form) {
+	f, ok := h.begin(w, r, a.title, a.section)
+	if !ok {
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		h.fault(w, r, f, err)
+		return
+	}
+	reason := strings.TrimSpace(r.PostFormValue("reason"))
+	done, err := a.do(f, reason)
+	if err != nil {
+		var status int
+		status, f.Problem = h.problem(r, err)
+		a.again(f, status, reason)
+		return
+	}
+	http.Redirect(w, r, a.to+"?done="+url.QueryEscape(done), http.StatusSeeOther)
 }
 
 // render writes a page whole or not at all.

@@ -82,7 +82,9 @@ func (b *browser) signIn(person string) {
 func TestEveryPageRendersWithEverythingAndWithNothing(t *testing.T) {
 	t.Parallel()
 	w, b := open(t)
-	paths := []string{"/", "/people", "/people?q=berg", "/people?q=nobody", "/people/1001", "/people/1001?kind=case", "/approvals", "/approvals?view=open", "/approvals?view=decided", "/sign-in"}
+	paths := []string{"/", "/people", "/people?q=berg", "/people?q=nobody", "/people/1001", "/people/1001?kind=case", "/approvals", "/approvals?view=open", "/approvals?view=decided", "/sign-in",
+		"/tickets", "/tickets?view=open", "/tickets?view=closed", "/guards", "/guards?view=all", "/exceptions", "/exceptions?state=resolved&class=held",
+		"/dead-letters", "/dead-letters?state=resolved&class=decode&topic=jml.source.record.v1"}
 	for _, round := range []string{"with nothing", "with everything"} {
 		for _, path := range paths {
 			if status, body := b.get(path); status != http.StatusOK || !strings.Contains(body, "</html>") || strings.Contains(body, "<no value>") {
@@ -93,6 +95,8 @@ func TestEveryPageRendersWithEverythingAndWithNothing(t *testing.T) {
 		w.Archive.Roles = []desk.Access{{Role: "staff-base", Target: "chat", Entitlement: "group/staff", Since: desktest.Start, Until: desktest.Start.Add(time.Hour)}}
 		w.Archive.Moments = []desk.Moment{{EventID: "e-1", Kind: "provision.applied", Target: "chat", Account: "ana", Role: "staff-base", Source: "hr", Entitlement: "group/staff",
 			Actor: "id-boss", Reason: "x", Message: "made", CaseID: "case-1", OccurredAt: desktest.Start, EffectiveAt: desktest.Start}}
+		fill(t, w)
+		paths = append(paths, "/dead-letters/dl-1", "/dead-letters/dl-2", "/dead-letters/dl-3", "/dead-letters/dl-4")
 		w.Archive.Figures.LeaversWithAccess = evidence.LeaversWithAccess{Count: 1, Oldest: &desktest.Start}
 		b.signIn("1000")
 	}
@@ -160,14 +164,18 @@ func TestOnlyApproversSeeTheForm(t *testing.T) {
 func TestGetNeverChangesAnything(t *testing.T) {
 	t.Parallel()
 	w, b := open(t)
+	fill(t, w)
 	b.signIn("1000")
-	for _, path := range []string{"/approvals/act-1/approve", "/approvals/act-1/approve?reason=x", "/sign-out"} {
+	for _, path := range []string{"/approvals/act-1/approve", "/approvals/act-1/approve?reason=x", "/tickets/t-1/done?reason=x", "/guards/mass-leaver:chat.3f9a2c1b/release?reason=x",
+		"/dead-letters/dl-1/replay?reason=x", "/dead-letters/dl-1/discard?reason=x", "/sign-out"} {
 		if status, _ := b.get(path); status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
 			t.Errorf("GET %s answers %d", path, status)
 		}
 	}
-	if sent := desktest.Written[event.ApprovalCommand](t, w, event.ApprovalCommands); len(sent) != 0 {
-		t.Errorf("a GET has written %+v", sent)
+	for _, topic := range []event.Topic{event.ApprovalCommands, event.TicketCommands, event.GuardCommands, event.ReplayCommands, event.SourceRecords} {
+		if sent, err := w.Journal.Last(t.Context(), topic, 10); err != nil || len(sent) != 0 {
+			t.Errorf("a GET has written %+v, %v", sent, err)
+		}
 	}
 	if _, body := b.get("/approvals"); !strings.Contains(body, "name of id-boss") {
 		t.Error("a GET has signed the person out")
@@ -176,10 +184,11 @@ func TestGetNeverChangesAnything(t *testing.T) {
 
 func TestThereIsNoScriptAndNoStyleOutsideTheSheet(t *testing.T) {
 	t.Parallel()
-	_, b := open(t)
+	w, b := open(t)
+	fill(t, w)
 	b.signIn("1000")
 	foreign := regexp.MustCompile(`(?i)<script|\son\w+=|\sstyle=|<style|(src|href|action)="(https?:)?//`)
-	for _, path := range []string{"/", "/people", "/people/1001", "/approvals", "/sign-in", "/nowhere"} {
+	for _, path := range []string{"/", "/people", "/people/1001", "/approvals", "/tickets", "/guards", "/exceptions", "/dead-letters", "/dead-letters/dl-1", "/sign-in", "/nowhere"} {
 		if _, body := b.get(path); foreign.MatchString(body) {
 			t.Errorf("%s has %q", path, foreign.FindString(body))
 		}

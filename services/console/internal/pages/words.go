@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"html/template"
 	"slices"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 const (
 	pageSize     = 50
 	timelineSize = 200
+	listSize     = 200 // rows of a table
+	maxCards     = 100 // each with a form of its own
 	kpiSpan      = 30 * 24 * time.Hour
 )
 
@@ -28,6 +31,7 @@ var functions = template.FuncMap{
 	"percent": percent,
 	"mean":    mean,
 	"whole":   whole,
+	"step":    step,
 }
 
 // when writes a time for people, in UTC.
@@ -49,11 +53,11 @@ func tone(name string) string {
 		verb = name
 	}
 	switch verb {
-	case "applied", "granted", "approved", "completed", "active", "hire", "rehire", "repaired", "remediated", "resolved", "succeeded", "ok":
+	case "applied", "done", "released", "granted", "approved", "completed", "active", "hire", "rehire", "repaired", "remediated", "resolved", "succeeded", "ok":
 		return "good"
-	case "failed", "dead_lettered", "refused", "denied", "emergency_termination", "quarantined", "fault":
+	case "failed", "dead_letter", "invalid", "dead_lettered", "refused", "denied", "emergency_termination", "quarantined", "fault":
 		return "bad"
-	case "termination", "contract_ended", "revoked", "ended", "expired", "held", "deferred", "grace_started", "escalated", "tripped", "open", "opened", "degraded", "leave", "waiting", "found":
+	case "termination", "contract_ended", "revoked", "ended", "expired", "held", "holding", "overtaken", "leaver", "emergency", "deferred", "grace_started", "escalated", "tripped", "open", "opened", "degraded", "leave", "waiting", "found":
 		return "warn"
 	}
 	return "plain"
@@ -79,6 +83,24 @@ func length(ms int64) string {
 		return plural(int64(d/time.Hour), "hour")
 	}
 	return d.String()
+}
+
+// step says what is to be done, in the words of who does it.
+func step(s desk.TicketStep) string {
+	switch s.Verb {
+	case "create":
+		if !s.Enabled {
+			return "Create the account, disabled for now"
+		}
+		return "Create the account"
+	case "update":
+		return "Change " + cmp.Or(s.Item, "the account")
+	case "grant":
+		return "Give " + s.Item
+	case "revoke":
+		return "Take away " + s.Item
+	}
+	return words(s.Verb) + " the account"
 }
 
 func plural(n int64, noun string) string {

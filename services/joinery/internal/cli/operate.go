@@ -19,7 +19,7 @@ var (
 	findingColumns    = columns("LEVEL=level WHAT=id MESSAGE=message")
 	sweepFields       = columns("ID=id TARGET=target OUTCOME=outcome COMPARED=compared PARTITIONS=partitions FAILURES=failures")
 	driftColumns      = columns("KIND=kind CLASS=class ACTION=action PERSON=identity_id ACCOUNT=account ITEMS=items MESSAGE=message")
-	statusFields      = columns("STATE=state NOW=now POLICY=policy PEOPLE=people APPROVALS_OPEN=approvals_open CASES_OPEN=evidence.cases_open HELD=evidence.held EXCEPTIONS_OPEN=evidence.exceptions_open DEAD_LETTERS=evidence.dead_letters_open EVIDENCE_ROWS=evidence.rows LAST_EVENT=evidence.last_occurred_at LAST_STORED=evidence.last_stored_at SILENT=silent FAULTS=faults")
+	statusFields      = columns("STATE=state NOW=now POLICY=policy PEOPLE=people APPROVALS_OPEN=approvals_open TICKETS_OPEN=tickets_open CASES_OPEN=evidence.cases_open HELD=evidence.held EXCEPTIONS_OPEN=evidence.exceptions_open DEAD_LETTERS=evidence.dead_letters_open EVIDENCE_ROWS=evidence.rows LAST_EVENT=evidence.last_occurred_at LAST_STORED=evidence.last_stored_at SILENT=silent FAULTS=faults")
 	lagColumns        = columns("GROUP=id STATE=state MEMBERS=members BEHIND=records")
 	clockFields       = columns("NOW=now MOVABLE=movable")
 )

@@ -162,6 +162,7 @@ type Archive struct {
 	Letters   []desk.DeadLetter
 	Trips     []desk.Guard
 	Closed    []desk.Ticket
+	Wrong     []desk.Exception
 	Figures   evidence.KPITable
 	Rows      desk.Table
 	Evidence  []evidence.Row // of an audit or an export
@@ -225,6 +226,11 @@ func (a *Archive) DeadLetters(_ context.Context, q desk.DeadLetterQuery) ([]desk
 // Guards implements desk.Archive.
 func (a *Archive) Guards(_ context.Context, id string) ([]desk.Guard, error) {
 	return answer(a, slices.DeleteFunc(slices.Clone(a.Trips), func(g desk.Guard) bool { return id != "" && g.ID != id }))
+}
+
+// Exceptions implements desk.Archive.
+func (a *Archive) Exceptions(context.Context, desk.ExceptionQuery) ([]desk.Exception, error) {
+	return answer(a, slices.Clone(a.Wrong))
 }
 
 // Tickets implements desk.Archive.
