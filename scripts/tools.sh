@@ -38,6 +38,7 @@ need python3 python3 "sums up the test run"
 if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
   need python3-venv python3-venv "installs the SCIM compliance tester of the tests"
 fi
+need promtool prometheus "tests the alerts"
 need setpriv util-linux "runs PostgreSQL as nobody in the tests"
 need slapd slapd "a real LDAP server for the tests"
 need samba samba-ad-dc "a real Active Directory domain controller for the tests"

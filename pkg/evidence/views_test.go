@@ -221,13 +221,13 @@ func TestAccessThatAMoveTakesAwayHasTheEndOfItsGrace(t *testing.T) {
 		`p1 | sales |  |  | 2026-03-03 08:00:00.000 | \N`)
 }
 
-func TestLeaversWithAccessAreThoseWhoLeftAndStillHaveGrants(t *testing.T) {
+func TestLeaversWithAccessAreThoseWhoLeftAndStillHaveGrantsOrAccounts(t *testing.T) {
 	t.Parallel()
 	a := openArchive(t)
 	base := access("staff-base", "chat", "group/staff")
 	here, ended := payload(`{"person":{"status":"active","emergency":false}}`), payload(`{"person":{"status":"ended","emergency":false}}`)
 	held := payload(`{"person":{"status":"active","emergency":true}}`)
-	for _, p := range []string{"gone", "revoked", "back", "later", "extended", "held"} {
+	for _, p := range []string{"gone", "revoked", "back", "later", "extended", "held", "outage", "mended"} {
 		a.insert(t, a.row("identity.hire", "03-02 08:00:00", person(p), here), a.row("access.granted", "03-02 08:00:00", person(p), base))
 	}
 	a.insert(t,
@@ -242,14 +242,25 @@ func TestLeaversWithAccessAreThoseWhoLeftAndStillHaveGrants(t *testing.T) {
 		a.row("identity.contract_end_changed", "03-04 08:00:00", person("extended"), here),
 		a.row("identity.emergency_termination", "03-03 08:00:00", person("held"), held),
 		a.row("identity.transfer", "03-04 08:00:00", person("held"), held))
-	a.want(t, "SELECT * FROM joinery.leavers_with_access ORDER BY identity_id", "identity_id | left_at | event | grants",
-		"gone | 2026-03-01 00:00:00.000 | identity.termination | 1",
-		"held | 2026-03-03 08:00:00.000 | identity.emergency_termination | 1")
+	for _, p := range []string{"revoked", "outage", "mended"} {
+		a.insert(t,
+			a.row("identity.termination", "03-05 08:00:00", person(p), ended),
+			a.row("access.revoked", "03-05 08:00:00", person(p), base),
+			a.row("case.opened", "03-05 08:00:00", person(p), caseID(p), payload(`{"trigger":"identity.termination"}`)))
+	}
+	a.insert(t,
+		a.row("case.completed", "03-05 08:00:01", person("revoked"), caseID("revoked"), payload(`{"changes":1}`)),
+		a.row("case.failed", "03-05 08:00:01", person("mended"), caseID("mended")),
+		a.row("case.remediated", "03-05 09:00:00", person("mended"), caseID("mended")))
+	a.want(t, "SELECT * FROM joinery.leavers_with_access ORDER BY identity_id", "identity_id | left_at | event | grants | open_cases",
+		"gone | 2026-03-01 00:00:00.000 | identity.termination | 1 | 0",
+		"held | 2026-03-03 08:00:00.000 | identity.emergency_termination | 1 | 0",
+		"outage | 2026-03-05 08:00:00.000 | identity.termination | 0 | 1")
 	table, err := a.store.KPI(t.Context(), at("03-01 00:00:00"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l := table.LeaversWithAccess; l.Count != 2 || l.Oldest == nil || !l.Oldest.Equal(at("03-01 00:00:00")) {
-		t.Errorf("leavers with access = %+v, want 2 since 03-01", l)
+	if l := table.LeaversWithAccess; l.Count != 3 || l.Oldest == nil || !l.Oldest.Equal(at("03-01 00:00:00")) {
+		t.Errorf("leavers with access = %+v, want 3 since 03-01", l)
 	}
 }

@@ -45,6 +45,7 @@ func TestEveryRowOfTheLifecycleTable(t *testing.T) {
 			t.Errorf("verify: exit %d, %s%s", code, out, errs)
 		}
 	})
+	t.Run("every alert is about a metric that is there", s.checkMetrics)
 	t.Run("an export has every row of the evidence", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "evidence.ndjson")
 		if out, errs, code := s.joinery("export", "--file", file); code != 0 {

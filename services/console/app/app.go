@@ -123,7 +123,14 @@ func serveConsole(ctx context.Context, env service.Env, o Options) (err error) {
 		return errors.Join(err, group.Wait())
 	}
 	defer in.Close()
-	server := &http.Server{Handler: Handler(assemble(env, o, live, store, topics), in, true, env.Log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	d := assemble(env, o, live, store, topics)
+	figures := newGauges(d, env.Log)
+	if err := env.Metrics.Register(figures); err != nil {
+		cancel()
+		return errors.Join(fmt.Errorf("register figures: %w", err), group.Wait())
+	}
+	defer env.Metrics.Unregister(figures)
+	server := &http.Server{Handler: Handler(d, in, true, env.Log), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
 	group.Go(func() error { return serve(ctx, server, o.Listener) })
 	group.Go(func() error { return stream.Run(ctx, remedy.Topology(), remedyOptions(env)) })
 	if env.Ready != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -64,7 +65,7 @@ func console(t *testing.T, seeds []string) string {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	given := service.Env{Name: Name, Instance: "test", Kafka: seeds, Registry: wire.Static(), ClickHouse: eng.NativeURL(),
-		ConfigDir: env(t, "apiVersion: joinery/v1\nkind: Settings\nmetadata: {name: acme}\n").ConfigDir, Clock: &desktest.Clock{}, Log: slog.New(slog.DiscardHandler), Ready: func() { close(ready) }}
+		ConfigDir: env(t, "apiVersion: joinery/v1\nkind: Settings\nmetadata: {name: acme}\n").ConfigDir, Clock: &desktest.Clock{}, Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Ready: func() { close(ready) }}
 	go func() {
 		ended <- RunDev(ctx, given, Options{Listener: l, Clock: &desktest.Clock{}, Reader: eng.ReaderURL()})
 	}()

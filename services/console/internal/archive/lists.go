@@ -75,6 +75,40 @@ func (a *Archive) Counts(ctx context.Context) (desk.Counts, error) {
 		Held: int64(row.Held), LastOccurredAt: moment(row.Occurred), LastStoredAt: moment(row.Stored)}, nil
 }
 
+// Urgent implements desk.Archive.
+func (a *Archive) Urgent(ctx context.Context) (desk.Urgent, error) {
+	var out desk.Urgent
+	var since *time.Time
+	if err := a.conn.QueryRow(ctx, "SELECT count(), minOrNull(left_at) FROM joinery.leavers_with_access").Scan(&out.Leavers, &since); err != nil {
+		return out, err
+	}
+	out.LeaverSince = moments(since)
+	var rows []struct {
+		Class  string    `ch:"class"`
+		Open   uint64    `ch:"open"`
+		Oldest time.Time `ch:"oldest"`
+	}
+	err := a.conn.Select(ctx, &rows, "SELECT class, countIf(resolved_at IS NULL) AS open, minIf(opened_at, resolved_at IS NULL) AS oldest FROM joinery.exceptions GROUP BY class ORDER BY class")
+	for _, r := range rows { // of a class without any, zeros: an alert must be able to end
+		out.Exceptions = append(out.Exceptions, desk.OpenExceptions{Class: r.Class, Open: r.Open, Oldest: moment(r.Oldest)})
+	}
+	if err != nil {
+		return out, err
+	}
+	var drift []struct {
+		Target string   `ch:"target"`
+		Items  []string `ch:"items"`
+	}
+	err = a.conn.Select(ctx, &drift, `
+		SELECT target, JSONExtract(payload, 'items', 'Array(String)') AS items FROM joinery.evidence
+		WHERE kind = 'exception.opened' AND src_topic = 'jml.drift.event.v1' AND JSONExtractString(payload, 'drift') = 'extra'
+			AND JSONExtractString(payload, 'exception_id') IN (SELECT exception_id FROM joinery.exceptions WHERE class = 'drift' AND resolved_at IS NULL)`)
+	for _, r := range drift {
+		out.Drift = append(out.Drift, desk.OpenDrift(r))
+	}
+	return out, err
+}
+
 // heard is when each source's last record became an event: every record does, be it that nothing changed.
 func (a *Archive) heard(ctx context.Context) (map[string]time.Time, error) {
 	var rows []struct {

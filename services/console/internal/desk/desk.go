@@ -68,6 +68,7 @@ type Archive interface {
 	Targets(ctx context.Context, now time.Time) (map[string]TargetUse, error)
 	KPI(ctx context.Context, since time.Time) (evidence.KPITable, error)
 	Counts(context.Context) (Counts, error)
+	Urgent(context.Context) (Urgent, error)
 	Query(ctx context.Context, sql string) (Table, error)
 	Audit(ctx context.Context, visit func(evidence.Row) error) error     // every row, by topic, partition, writer and seq
 	Export(context.Context, ExportQuery, func(evidence.Row) error) error // by occurred_at

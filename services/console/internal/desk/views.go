@@ -220,6 +220,27 @@ type Counts struct {
 	Heard map[string]time.Time `json:"-"` // when each source's last record was taken
 }
 
+// Urgent is what somebody may have to be woken for, as the evidence has it.
+type Urgent struct {
+	Leavers     uint64    // who still have access
+	LeaverSince time.Time // when the first of them left; zero: there is none
+	Exceptions  []OpenExceptions
+	Drift       []OpenDrift // what is in targets and nobody granted
+}
+
+// OpenDrift is entitlements, as `kind/name`, that somebody has in a target without a grant.
+type OpenDrift struct {
+	Target string
+	Items  []string
+}
+
+// OpenExceptions are those of a class that nobody has resolved.
+type OpenExceptions struct {
+	Class  string
+	Open   uint64
+	Oldest time.Time
+}
+
 // SourceStatus is a source at a glance.
 type SourceStatus struct {
 	ID          string    `json:"id"`
@@ -230,10 +251,11 @@ type SourceStatus struct {
 
 // Lag is how far a consumer group is behind.
 type Lag struct {
-	ID      string `json:"id" doc:"the consumer group"`
-	State   string `json:"state"`
-	Members int    `json:"members"`
-	Records int64  `json:"records"`
+	ID      string    `json:"id" doc:"the consumer group"`
+	State   string    `json:"state"`
+	Members int       `json:"members"`
+	Records int64     `json:"records"`
+	Since   time.Time `json:"since,omitzero" doc:"when the first of them was written, by the writer's clock"`
 }
 
 // Status is the pipeline at a glance.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -181,6 +182,9 @@ func TestLagCountsRecordsAndNotTheEndsOfTransactions(t *testing.T) {
 		}
 	}
 	commit(t, reader, commands[1])
+	if lag, err := j.Lag(t.Context()); err != nil || time.Since(lag[0].Since) > time.Minute {
+		t.Errorf("behind since %v, %v", lag[0].Since, err)
+	}
 	if lag := lagOf(t, j); lag != 3 {
 		t.Errorf("with 3 of 5 to read the lag is %d", lag)
 	}

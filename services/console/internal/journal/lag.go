@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -15,9 +16,9 @@ import (
 // nothing.
 const countedExactly = 2000
 
-// Lag implements desk.Journal: how many records each consumer group of the cluster has still to read. Ends of
-// transactions take places in the log too, so places are looked at while they are few; ticks, by which the runtime
-// tells itself the time, are not counted.
+// Lag implements desk.Journal: how many records each consumer group of the cluster has still to read, and since when the
+// first of them has waited. Ends of transactions take places in the log too, so places are looked at while they are few;
+// ticks, by which the runtime tells itself the time, are not counted.
 func (j *Journal) Lag(ctx context.Context) ([]desk.Lag, error) {
 	groups, err := j.admin.Lag(ctx)
 	if err != nil {
@@ -39,11 +40,9 @@ func (j *Journal) Lag(ctx context.Context) ([]desk.Lag, error) {
 		})
 	}
 	exact := places <= countedExactly
-	var records map[string]map[int32][]int64
-	if exact {
-		if records, err = j.recordsFrom(ctx, from); err != nil {
-			return nil, fmt.Errorf("count records behind: %w", err)
-		}
+	records, err := j.recordsFrom(ctx, from, exact)
+	if err != nil {
+		return nil, fmt.Errorf("look at records behind: %w", err)
 	}
 	var out []desk.Lag
 	for _, g := range groups.Sorted() {
@@ -51,11 +50,16 @@ func (j *Journal) Lag(ctx context.Context) ([]desk.Lag, error) {
 		eachBehind(g, func(m kadm.GroupMemberLag) {
 			if !exact {
 				lag.Records += m.Lag
-				return
 			}
-			for _, offset := range records[m.Topic][m.Partition] {
-				if offset >= m.Commit.At {
+			for _, r := range records[m.Topic][m.Partition] {
+				if r.offset < m.Commit.At {
+					continue
+				}
+				if exact {
 					lag.Records++
+				}
+				if lag.Since.IsZero() || r.at.Before(lag.Since) {
+					lag.Since = r.at
 				}
 			}
 		})
@@ -72,8 +76,15 @@ func eachBehind(g kadm.DescribedGroupLag, each func(kadm.GroupMemberLag)) {
 	}
 }
 
-// recordsFrom gives the offsets of the committed records from the given places to the ends as they are now.
-func (j *Journal) recordsFrom(ctx context.Context, from starts) (map[string]map[int32][]int64, error) {
+// behind is a record that somebody has still to read.
+type behind struct {
+	offset int64
+	at     time.Time
+}
+
+// recordsFrom gives the committed records from the given places to the ends as they are now; not all: at least the first
+// of each partition.
+func (j *Journal) recordsFrom(ctx context.Context, from starts, all bool) (map[string]map[int32][]behind, error) {
 	left, err := j.unread(ctx, from)
 	if err != nil || len(left) == 0 {
 		return nil, err
@@ -83,7 +94,7 @@ func (j *Journal) recordsFrom(ctx context.Context, from starts) (map[string]map[
 		return nil, err
 	}
 	defer cl.Close()
-	out := map[string]map[int32][]int64{}
+	out := map[string]map[int32][]behind{}
 	for len(left) > 0 {
 		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
@@ -93,13 +104,14 @@ func (j *Journal) recordsFrom(ctx context.Context, from starts) (map[string]map[
 			return nil, fmt.Errorf("read %s/%d: %w", e.Topic, e.Partition, e.Err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
+			data := !r.Attrs.IsControl()
+			if data {
 				if out[r.Topic] == nil {
-					out[r.Topic] = map[int32][]int64{}
+					out[r.Topic] = map[int32][]behind{}
 				}
-				out[r.Topic][r.Partition] = append(out[r.Topic][r.Partition], r.Offset)
+				out[r.Topic][r.Partition] = append(out[r.Topic][r.Partition], behind{r.Offset, r.Timestamp.UTC()})
 			}
-			if end, ok := left[r.Topic][r.Partition]; ok && r.Offset+1 >= end {
+			if end, ok := left[r.Topic][r.Partition]; ok && (r.Offset+1 >= end || data && !all) {
 				delete(left[r.Topic], r.Partition)
 				if len(left[r.Topic]) == 0 {
 					delete(left, r.Topic)

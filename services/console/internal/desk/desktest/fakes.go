@@ -167,6 +167,7 @@ type Archive struct {
 	Rows      desk.Table
 	Evidence  []evidence.Row // of an audit or an export
 	Events    []desk.PastEvent
+	Woken     desk.Urgent
 	Asked     struct {
 		Export      desk.ExportQuery
 		Timeline    desk.TimelineQuery
@@ -253,6 +254,9 @@ func (a *Archive) KPI(_ context.Context, since time.Time) (evidence.KPITable, er
 func (a *Archive) Counts(context.Context) (desk.Counts, error) {
 	return answer(a, desk.Counts{Heard: a.Heard, Rows: 12, CasesOpen: 2, ExceptionsOpen: 1})
 }
+
+// Urgent implements desk.Archive.
+func (a *Archive) Urgent(context.Context) (desk.Urgent, error) { return answer(a, a.Woken) }
 
 // Query implements desk.Archive.
 func (a *Archive) Query(_ context.Context, sql string) (desk.Table, error) {
