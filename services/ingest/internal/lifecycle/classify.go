@@ -23,6 +23,7 @@ type change struct {
 	by      origin
 	source  string
 	changed []string
+	person  view // as it left them
 }
 
 // differ compares two views of one person. What the transitions of the employment explain is taken out of rest;
@@ -33,7 +34,8 @@ type change struct {
 //	prehire         -                  started            termination, contract_ended, hire_rescinded
 //	active, leave   (termination,      leave_started,     termination, contract_ended, hire_rescinded
 //	                rehire)            leave_ended
-//	ended           rehire, hire, or as it ended: termination_reversed, termination_corrected, contract_end_changed
+//	ended           rehire, hire; or, if it turns out to go on, as it ended: termination_reversed,
+//	                termination_corrected, contract_end_changed, conversion
 type differ struct {
 	before, after view
 	cause         cause
@@ -91,12 +93,14 @@ func (d *differ) employment() {
 	switch {
 	case is == event.StatusEnded && was != event.StatusEnded:
 		d.left()
-	case was == event.StatusEnded && is != event.StatusEnded && same:
+	case was == event.StatusEnded && is != event.StatusEnded && (d.revived() || d.goesOn()),
+		was == event.StatusPrehire && isLive(d.after) && d.revived():
 		d.returned()
 	case was == event.StatusEnded && is != event.StatusEnded:
 		d.joined(d.joining())
-	case is == event.StatusPrehire && was != event.StatusPrehire && !same:
+	case is == event.StatusPrehire && was != event.StatusPrehire && d.gone():
 		d.left()
+		d.out[len(d.out)-1].person = d.after.meanwhile()
 		d.joined(d.joining())
 	case was == event.StatusPrehire && is != event.StatusPrehire && is != event.StatusEnded:
 		d.started()
@@ -126,22 +130,24 @@ func (d *differ) emitBy(kind event.Kind, at time.Time, by origin, source string,
 			d.rest = slices.Delete(d.rest, i, i+1)
 		}
 	}
-	d.out = append(d.out, change{kind, at, by, source, changed})
+	d.out = append(d.out, change{kind, at, by, source, changed, d.after})
 }
 
 // emergency names the record that called for the hold, whatever made it stand.
 func (d *differ) emergency() {
-	d.out = append(d.out, change{kind: event.EmergencyTermination, at: d.cause.at, by: d.after.heldBy, source: d.after.heldSrc})
+	d.out = append(d.out, change{kind: event.EmergencyTermination, at: d.cause.at, by: d.after.heldBy, source: d.after.heldSrc, person: d.after})
 }
 
 // lifted names why the hold stands no more, unless the end that made it moot has been named.
 func (d *differ) lifted() {
 	c := d.cause
+	lifted := change{kind: event.EmergencyLifted, at: c.at, by: c.by, source: c.source, person: d.after}
 	switch {
 	case c.kind == event.EmergencyLift:
-		d.out = append(d.out, change{kind: event.EmergencyLifted, at: c.at, by: c.by, source: c.source})
+		d.out = append(d.out, lifted)
 	case !slices.ContainsFunc(d.out, isEnd):
-		d.out = append(d.out, change{kind: event.EmergencyLifted, at: c.at, by: origin{c.by.Fact, reasonMoot, c.by.Known}, source: c.source})
+		lifted.by.Reason = reasonMoot
+		d.out = append(d.out, lifted)
 	}
 }
 
@@ -198,12 +204,36 @@ func (d *differ) left() {
 	}
 }
 
+// gone says whether the spell that had counted is over now.
+func (d *differ) gone() bool {
+	is, ok := d.after.find(d.before.spell().id)
+	return ok && is.phase >= over
+}
+
+// revived says whether the spell that counts had ended, or had been withdrawn.
+func (d *differ) revived() bool {
+	was, ok := d.before.find(d.after.spell().id)
+	return ok && was.phase >= over
+}
+
+// goesOn says whether the spell that counts begins where the one that had counted ends: there was no time out of work.
+func (d *differ) goesOn() bool {
+	was, ok := d.after.find(d.before.spell().id)
+	return ok && was.phase == over && was.end.at.Equal(d.after.spell().start)
+}
+
 // returned is the employment that had ended going on.
 func (d *differ) returned() {
-	was := d.before.spell()
+	is := d.after.spell()
+	was, ok := d.before.find(is.id)
+	if !ok {
+		was = d.before.spell()
+	}
 	switch {
 	case was.phase == void:
 		d.joined(event.Hire)
+	case was.id != is.id && slices.Contains(d.rest, workerType.String()):
+		d.emitBy(event.Conversion, is.start, is.Start.By, is.source, slices.Clone(d.rest)...)
 	case d.cause.kind == event.ReverseTermination:
 		d.emit(event.TerminationReversed, d.cause.at, endDate.String())
 	case was.end.contract && !isEmployee(was):
@@ -222,7 +252,7 @@ func (d *differ) endMoved(same bool) {
 	wasContract := was.end.at.IsZero() || was.end.contract
 	isContract := is.end.at.IsZero() || is.end.contract
 	switch {
-	case wasContract && isContract && !isEmployee(is):
+	case wasContract && isContract && (!isEmployee(is) || was.end.succeeded || is.end.succeeded):
 		d.emit(event.ContractEndChanged, d.now(), endDate.String())
 	case is.end.at.IsZero(), !wasContract && isContract:
 		d.emit(event.TerminationReversed, d.now(), endDate.String())

@@ -82,7 +82,7 @@ func (d *deciding) fact(f event.Fact, before view) Decision {
 	case len(changes) == 0:
 		d.silent(f, feed, after)
 	}
-	d.emit(changes, before, after)
+	d.emit(changes, before)
 	return d.finish(after)
 }
 
@@ -119,19 +119,22 @@ func (m Model) begin(s State, id event.IdentityID, recordID string, now time.Tim
 	return &deciding{model: m, id: id, record: recordID, now: now.UTC(), state: s, tracks: tracks, start: look(tracks, s.At)}
 }
 
-// advance moves the look on to now, and names what time alone has changed since the last one.
+// advance moves the look on to now, from one moment that matters to the next, and names what time alone has changed: a look
+// that comes late tells what looks in time would have.
 func (d *deciding) advance() view {
 	now := max(d.now.UnixMilli(), d.state.At)
 	due := milestones(d.tracks, d.state.At, now)
 	d.state.At = now
-	if len(due) == 0 || !d.start.known() {
-		return look(d.tracks, now)
+	before := d.start
+	for i, m := range due {
+		if !before.known() || i+1 < len(due) && due[i+1].at == m.at {
+			continue
+		}
+		after := look(d.tracks, m.at)
+		d.emit(classify(before, after, cause{by: m.by, source: m.source, at: time.UnixMilli(m.at).UTC(), timer: true}), before)
+		before = after
 	}
-	after := look(d.tracks, now)
-	last := due[len(due)-1]
-	c := cause{by: last.by, source: last.source, at: time.UnixMilli(last.at).UTC(), timer: true}
-	d.emit(classify(d.start, after, c), d.start, after)
-	return after
+	return look(d.tracks, now)
 }
 
 func (d *deciding) finish(v view) Decision {
@@ -152,13 +155,14 @@ func (d *deciding) finish(v view) Decision {
 	return out
 }
 
-func (d *deciding) emit(changes []change, before, after view) {
+func (d *deciding) emit(changes []change, before view) {
 	for _, c := range changes {
 		e := d.event(c.kind, c.source, c.by.Fact)
 		e.Reason, e.EffectiveAt, e.KnownAt = c.by.Reason, c.at.UTC(), time.UnixMilli(c.by.Known).UTC()
-		e.Person, e.Before, e.Changed = after.person(d.id), before.person(d.id), c.changed
-		e.Message = message(c.kind, after)
+		e.Person, e.Before, e.Changed = c.person.person(d.id), before.person(d.id), c.changed
+		e.Message = message(c.kind, c.person)
 		d.events = append(d.events, e)
+		before = c.person
 	}
 }
 

@@ -30,15 +30,24 @@
 //
 // A snapshot without a value says nothing about it: a profile source may fill it, else it is empty. What defines the
 // spell (start_date, end_date, worker_type, employee_number, timezone) keeps the value last given instead; so no
-// snapshot undoes an end by silence. An end goes by reverse_termination, or moves by correct_termination or by
-// another end_date; the year 9999 is no end. Contract end and termination are kept apart, the earlier one counts: a
-// snapshot that repeats the contract's end does not undo a termination.
+// snapshot undoes an end by silence, not even the first one read of the worker. An end goes by reverse_termination, or
+// moves by correct_termination or by another end_date; the year 9999 is no end. Contract end and termination are kept
+// apart, the earlier one counts: a snapshot that repeats the contract's end does not undo a termination. Where both name
+// the same moment they are one end, said twice, and go or move together.
+//
+// A termination ends the spell of its day and those planned by then, unless one begins where it ends; so a plan of before
+// brings nobody back. Said again, corrected or reversed, it is about the same spells until another one has begun. Reversed
+// twice, there is nothing left to reverse.
 //
 // # Spells
 //
 // A snapshot begins a new spell when it names a start after the end of the last one, after a rescission, or together
-// with another worker type while the last one runs (a conversion: the old spell ends the day before). Any other new
-// start moves the spell. Without a start_date a snapshot speaks of the last spell.
+// with another worker type while the last one runs (a conversion). Any other new start moves the spell. Without a
+// start_date a snapshot speaks of the last spell.
+//
+// A worker of a source has one employment at a time: a spell is over where the next one begins, wherever that moves, and
+// goes on if that is rescinded. Where one begins as the other ends nobody was out of work, known in time or late; a leave
+// goes on. A leave or a return said again before it has come moves.
 //
 // The spell that counts is the one that is live, begun first; the others that are live or on leave are the person's
 // other employments. Any of them that differs is a transfer with "spells" among what changed.

@@ -47,10 +47,10 @@ const (
 	foldFacts = 16 // folded into the base when there are more
 )
 
-// covers says whether f is older than what the base stands for.
+// covers says whether f is older than what the base stands for. An alarm is never too old.
 func (b *base) covers(f fact) bool {
 	switch {
-	case b == nil:
+	case b == nil || f.Kind == event.Emergency:
 		return false
 	case f.Sequence != nil && b.Sequence != nil:
 		return *f.Sequence <= *b.Sequence
@@ -75,7 +75,8 @@ func (s *State) find(source, key string) (int, bool) {
 }
 
 func (f *Feed) seen(id string) bool {
-	return slices.ContainsFunc(f.facts, func(have fact) bool { return have.ID == id })
+	return slices.ContainsFunc(f.facts, func(have fact) bool { return have.ID == id }) ||
+		f.base != nil && slices.ContainsFunc(f.base.Track.Holds, func(h dated) bool { return h.By.Fact == id })
 }
 
 // insert puts a fact at its place in the version order.

@@ -51,6 +51,7 @@ type standing struct {
 // view is the person at a moment.
 type view struct {
 	at      int64
+	tracks  []tracked
 	spells  []standing   // the one that counts first; none: no one is known
 	others  []employment // that go on beside it, by id
 	shown   []string     // facts whose snapshot holds, of every spell and every other source
@@ -119,7 +120,7 @@ func (m Model) tracks(s State) []tracked {
 
 // look is the person at the moment now, Unix milliseconds.
 func look(tracks []tracked, now int64) view {
-	v := view{at: now, says: silence}
+	v := view{at: now, tracks: tracks, says: silence}
 	for _, t := range tracks {
 		if t.authority != employing {
 			continue
@@ -139,11 +140,18 @@ func look(tracks []tracked, now int64) view {
 	return v
 }
 
+// meanwhile is the person between an employment that has ended and one that is to come.
+func (v view) meanwhile() view {
+	v.spells = slices.DeleteFunc(slices.Clone(v.spells), func(s standing) bool { return s.phase == ahead })
+	v.says = v.told(v.spell(), v.tracks)
+	return v
+}
+
 func (t tracked) standing(i int, now int64) standing {
 	sp := &t.Spells[i]
 	s := standing{spell: sp, id: t.source + "/" + t.key + "/" + strconv.Itoa(i), source: t.source, zone: t.zone,
-		start: sp.Start.At.Begin(t.zone), end: sp.end(t.zone)}
-	away, by := sp.onLeave(now)
+		start: sp.Start.At.Begin(t.zone), end: t.end(i, t.zone)}
+	away, by := t.onLeave(i, now, t.zone)
 	s.leave = by
 	switch {
 	case sp.Void != origin{}:
@@ -334,7 +342,7 @@ func milestones(tracks []tracked, after, until int64) []milestone {
 			sp := &t.Spells[i]
 			if (sp.Void == origin{} && sp.Start.At != "") {
 				add(sp.Start.At.Begin(t.zone).UnixMilli(), sp.Start.By)
-				if e := sp.end(t.zone); !e.at.IsZero() {
+				if e := t.end(i, t.zone); !e.at.IsZero() {
 					add(e.at.UnixMilli(), e.by)
 				}
 			}

@@ -148,7 +148,7 @@ func misnamed(before, after *event.Person, events []*event.IdentityEvent) string
 	case before.Status == event.StatusEnded && after.Status == event.StatusEnded && has(event.Termination, event.ContractEnded) && !has(event.Hire, event.Rehire):
 		return fmt.Sprintf("a second end by %v", kinds)
 	case before.Status == event.StatusEnded && after.Status != event.StatusEnded &&
-		!has(event.Hire, event.Rehire, event.TerminationReversed, event.TerminationCorrected, event.ContractEndChanged):
+		!has(event.Hire, event.Rehire, event.TerminationReversed, event.TerminationCorrected, event.ContractEndChanged, event.Conversion):
 		return fmt.Sprintf("a return by %v", kinds)
 	case !before.Emergency && after.Emergency && !has(event.EmergencyTermination):
 		return fmt.Sprintf("an emergency by %v", kinds)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -238,6 +239,58 @@ func BenchmarkAFactAboutAPersonWithTenFacts(b *testing.B) {
 		if _, err := d.State.AppendBinary(nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestALateLookTellsWhatLooksInTimeWouldHave(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		m := New(calendar.NewZones())
+		var s State
+		for i, f := range anyFacts(rt, 8) {
+			s = decide(rt, m, s, f, fmt.Sprint(i), begin).State
+		}
+		tell := func(d Decision) (out []string) {
+			for _, e := range d.Events {
+				out = append(out, fmt.Sprintf("%s by %s from %s, changed %v: %+v", e.Kind, e.CausationID, e.EffectiveAt, e.Changed, *e.Person))
+			}
+			return out
+		}
+		late := tell(m.Due(s, "p-1", "late", end.AddDate(0, 2, 0)))
+		var inTime []string
+		for next := m.Due(s, "p-1", "now", begin); !next.Next.IsZero(); {
+			next = m.Due(next.State, "p-1", "due", next.Next)
+			inTime = append(inTime, tell(next)...)
+		}
+		if !reflect.DeepEqual(late, inTime) {
+			rt.Fatalf("told late:\n%s\nin time:\n%s", strings.Join(late, "\n"), strings.Join(inTime, "\n"))
+		}
+	})
+}
+
+func TestAnAlarmOlderThanAllThatIsKeptStillStands(t *testing.T) {
+	t.Parallel()
+	m := New(calendar.NewZones())
+	s, _ := sizeAfter(t, 100)
+	alarm := typical(3)
+	alarm.ID, alarm.Record.Kind, alarm.Record.Person, alarm.KnownAt = "alarm", event.Emergency, nil, begin.AddDate(1, 0, 0)
+	for range 2 {
+		s = decide(t, m, s, alarm, "x", alarm.KnownAt).State
+		if !look(m.tracks(s), s.At).held {
+			t.Fatal("an alarm that came late holds nobody")
+		}
+	}
+	lift := event.Fact{ID: "lift", IdentityID: "p-1", Authority: signal, Timezone: "UTC", KnownAt: alarm.KnownAt.Add(time.Hour),
+		Record: event.SourceRecord{Source: event.OwnSource, SourceKey: "p-1", Kind: event.EmergencyLift, RecordedAt: alarm.KnownAt.Add(time.Hour)}}
+	s = decide(t, m, s, lift, "y", lift.KnownAt).State
+	for i := range 40 { // the alarm is folded into the base
+		f := typical(200 + i)
+		f.KnownAt = lift.KnownAt.Add(time.Duration(i) * time.Hour)
+		s = decide(t, m, s, f, fmt.Sprint("z", i), f.KnownAt).State
+	}
+	alarm.KnownAt = lift.KnownAt.AddDate(0, 1, 0)
+	if s = decide(t, m, s, alarm, "again", alarm.KnownAt).State; look(m.tracks(s), s.At).held {
+		t.Fatal("an alarm said again after its lift holds again")
 	}
 }
 

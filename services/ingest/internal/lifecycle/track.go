@@ -14,17 +14,19 @@ import (
 type track struct {
 	Zone   string  `json:"z,omitempty"` // last given
 	Spells []spell `json:"s,omitempty"` // in the order they were begun
+	Early  spell   `json:"e,omitzero"`  // what was said of an employment before any was known
 	Holds  []dated `json:"h,omitempty"` // emergencies
 	Lifts  []dated `json:"u,omitempty"` // of emergencies, by two people
 }
 
-// spell is one employment. The earlier of Contract and Termination ends it.
+// spell is one employment. The earliest of Contract, Termination and the start of the next spell ends it.
 type spell struct {
 	Start       dated    `json:"a"`
 	Contract    dated    `json:"c,omitzero"` // the end_date of a snapshot
 	Termination dated    `json:"t,omitzero"`
-	Void        origin   `json:"v,omitzero"` // rescinded by
-	Slices      []slice  `json:"s"`          // by rank, then version
+	Reversed    bool     `json:"r,omitempty"` // an end was taken back, and none said since
+	Void        origin   `json:"v,omitzero"`  // rescinded by
+	Slices      []slice  `json:"s"`           // by rank, then version
 	Leaves      []leave  `json:"l,omitempty"`
 	Carry       *sayings `json:"w"` // the carried attributes as last given
 }
@@ -45,13 +47,6 @@ type slice struct {
 
 // always is the rank of what holds from the first moment of the spell.
 const always = math.MinInt64
-
-// leave switches the spell on leave, or back.
-type leave struct {
-	Rank int64  `json:"r"`
-	On   bool   `json:"o,omitempty"`
-	By   origin `json:"b"`
-}
 
 // zoneName is the worker's time zone as last given, else the source's.
 func (f *Feed) zoneName() string {
@@ -100,49 +95,24 @@ func (w *walker) apply(authority string, n fact) {
 		}
 		return
 	}
-	sp := w.concerned(n)
-	if sp == nil || authority != employing {
+	if authority != employing {
 		return
 	}
 	switch n.Kind {
 	case event.Terminate, event.CorrectTermination:
-		sp.Termination = dated{n.moment(), n.origin()}
+		w.terminate(n)
 	case event.ReverseTermination:
-		sp.reverse()
+		w.reverse(n)
 	case event.Rescind:
-		sp.Void = n.origin()
-	case event.Suspend, event.Resume:
-		sp.Leaves = insertLeave(sp.Leaves, leave{n.rank(w.zone), n.Kind == event.Suspend, n.origin()})
-	}
-}
-
-// concerned is the spell that a record other than a snapshot speaks of.
-func (w *walker) concerned(n fact) *spell {
-	if len(w.Spells) == 0 {
-		return nil
-	}
-	last := &w.Spells[len(w.Spells)-1]
-	if n.Kind == event.Rescind || n.Kind == event.ReverseTermination {
-		return last
-	}
-	at := n.moment().End(w.zone)
-	for i := range slices.Backward(w.Spells) {
-		if w.Spells[i].Start.At.Begin(w.zone).Before(at) {
-			return &w.Spells[i]
+		if len(w.Spells) > 0 {
+			w.last().Void = n.origin()
 		}
-	}
-	return last
-}
-
-// reverse takes back the newest reason why the spell does not go on.
-func (sp *spell) reverse() {
-	switch {
-	case sp.Void != origin{}:
-		sp.Void = origin{}
-	case sp.Termination.At != "":
-		sp.Termination = dated{}
-	default:
-		sp.Contract = dated{}
+	case event.Suspend, event.Resume:
+		sp := w.last()
+		if len(w.Spells) > 0 {
+			sp = &w.Spells[w.on(n)]
+		}
+		sp.Leaves = insertLeave(sp.Leaves, leave{n.rank(w.zone), n.Kind == event.Suspend, n.origin()}, n.position)
 	}
 }
 
@@ -157,7 +127,10 @@ func (w *walker) snapshot(n fact) {
 	case end == "" && sp.Carry.changedBy(n.Says, workerType) && !n.moment().Begin(w.zone).After(sp.Contract.At.End(w.zone)):
 		sp.Contract = dated{} // the end of the old contract
 	case end != "" && end != sp.Contract.At:
-		sp.Contract = dated{end, n.origin()}
+		if sp.oneEnd(w.zone) {
+			sp.Termination = dated{}
+		}
+		sp.Contract, sp.Reversed = dated{end, n.origin()}, false
 	}
 	sl := slice{Rank: n.rank(w.zone), Says: n.Says, By: n.origin()}
 	if len(sp.Slices) == 0 || sl.Rank <= own.Begin(w.zone).UnixMilli() {
@@ -202,12 +175,8 @@ func (w *walker) spellOf(start calendar.Moment, n fact) *spell {
 		}
 	}
 	begins := start.Begin(w.zone)
-	end := last.end(w.zone).at
-	switch {
-	case last.Void != origin{}, !end.IsZero() && !begins.Before(end):
-		return w.begin(start, n, last.Carry)
-	case last.converts(n, begins, w.zone):
-		last.Contract = dated{start.DayBefore(w.zone), n.origin()}
+	end := last.ends(w.zone).at
+	if (last.Void != origin{}) || !end.IsZero() && !begins.Before(end) || last.converts(n, begins, w.zone) {
 		return w.begin(start, n, last.Carry)
 	}
 	last.Start = dated{start, n.origin()}
@@ -220,29 +189,15 @@ func (sp *spell) converts(n fact, begins time.Time, zone *time.Location) bool {
 	return sp.Carry.changedBy(n.Says, workerType) && begins.After(started) && started.UnixMilli() <= n.position
 }
 
+// begin begins a spell, with what was said of it before it was known.
 func (w *walker) begin(start calendar.Moment, n fact, before *sayings) *spell {
-	w.Spells = append(w.Spells, spell{Start: dated{start, n.origin()}, Carry: before})
+	sp := w.Early
+	sp.Start, sp.Carry = dated{start, n.origin()}, before
+	if at := sp.Termination.At; at != "" && !at.End(w.zone).After(start.Begin(w.zone)) {
+		sp.Termination = dated{} // of an employment that was before
+	}
+	w.Spells, w.Early = append(w.Spells, sp), spell{}
 	return &w.Spells[len(w.Spells)-1]
-}
-
-// ending is when access of a spell ends, and why. The zero time: it is open.
-type ending struct {
-	at       time.Time
-	by       origin
-	contract bool
-}
-
-func (sp *spell) end(zone *time.Location) ending {
-	var e ending
-	if at := sp.Contract.At; at != "" && !at.IsNever() {
-		e = ending{at.End(zone), sp.Contract.By, true}
-	}
-	if at := sp.Termination.At; at != "" && !at.IsNever() {
-		if t := at.End(zone); e.at.IsZero() || !t.After(e.at) {
-			e = ending{t, sp.Termination.By, false}
-		}
-	}
-	return e
 }
 
 // insertSlice keeps slices by rank; of equal ranks the newer version stands later.
@@ -252,14 +207,6 @@ func insertSlice(in []slice, s slice) []slice {
 		i--
 	}
 	return slices.Insert(in, i, s)
-}
-
-func insertLeave(in []leave, l leave) []leave {
-	i := len(in)
-	for i > 0 && in[i-1].Rank > l.Rank {
-		i--
-	}
-	return slices.Insert(in, i, l)
 }
 
 // top is what is said at t: the newest snapshot that holds, else the first, and the plans that came due since.
@@ -283,16 +230,6 @@ func (s slice) then(next slice) slice {
 		next.Says, next.Was = s.Says.with(next.Was.to(next.Says)), nil
 	}
 	return next
-}
-
-// onLeave says whether the spell is on leave at t, and why.
-func (sp *spell) onLeave(t int64) (bool, origin) {
-	for _, l := range slices.Backward(sp.Leaves) {
-		if l.Rank <= t {
-			return l.On, l.By
-		}
-	}
-	return false, origin{}
 }
 
 // forget drops what no look after now can show: slices and leaves under one that holds; and of spells and holds all
@@ -321,6 +258,7 @@ func (t track) clone() track {
 		sp := &t.Spells[i]
 		sp.Slices, sp.Leaves = slices.Clone(sp.Slices), slices.Clone(sp.Leaves)
 	}
+	t.Early.Leaves = slices.Clone(t.Early.Leaves)
 	t.Holds, t.Lifts = slices.Clone(t.Holds), slices.Clone(t.Lifts)
 	return t
 }

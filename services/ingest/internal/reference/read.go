@@ -119,6 +119,7 @@ func (j jobs) profileAt(now time.Time) (map[string]string, bool) {
 
 type told struct {
 	jobs         jobs
+	early        []version // what was said of a job before any was known
 	holds, lifts []hold
 }
 
@@ -141,12 +142,14 @@ func (f *feed) read() told {
 			t.jobs[0].insert(statement{from: v.rank(zone), says: words(v)})
 		case f.authority == "employment" && len(t.jobs) > 0:
 			t.word(v, zone)
+		case f.authority == "employment":
+			t.early = append(t.early, v)
 		}
 	}
 	for i := range t.jobs {
 		t.jobs[i].id, t.jobs[i].zone = name(f.source, f.key, i), zone
-		t.jobs[i].close()
 	}
+	t.jobs.closed()
 	return t
 }
 
@@ -174,6 +177,10 @@ func (t *told) snapshot(f *feed, v version, zone *time.Location) {
 		j.contract, j.contractBy, j.contractDay = time.Time{}, time.Time{}, ""
 	}
 	if ends != "" && ends != j.contractDay {
+		if j.saidTwice(zone) {
+			j.terminated = time.Time{}
+		}
+		j.reversed = false
 		j.contract, j.contractBy, j.contractDay = end(ends, zone), v.KnownAt, ends
 		if ends[:4] == "9999" {
 			j.contract = time.Time{}
@@ -225,11 +232,18 @@ func (j *job) insert(s statement) {
 // else the last one, which it moves or, with another worker type while it runs, succeeds.
 func (t *told) which(v version, start string, zone *time.Location) *job {
 	begun := func(day string, like job) *job {
-		t.jobs = append(t.jobs, job{startDay: day, start: begin(day, zone), workerType: like.workerType, number: like.number, tzName: like.tzName})
+		t.jobs = append(t.jobs, job{startDay: day, start: begin(day, zone), startBy: v.KnownAt, workerType: like.workerType, number: like.number, tzName: like.tzName})
 		return &t.jobs[len(t.jobs)-1]
 	}
 	if len(t.jobs) == 0 {
-		return begun(cmp.Or(start, v.from(zone).In(zone).Format(time.DateOnly)), job{})
+		j := begun(cmp.Or(start, v.from(zone).In(zone).Format(time.DateOnly)), job{})
+		for _, e := range t.early {
+			j.early(e, zone)
+		}
+		if !j.terminated.After(j.start) { // it ended another job, which nobody spoke of
+			j.terminated = time.Time{}
+		}
+		return j
 	}
 	last := &t.jobs[len(t.jobs)-1]
 	if start == "" {
@@ -240,50 +254,14 @@ func (t *told) which(v version, start string, zone *time.Location) *job {
 			return &t.jobs[i]
 		}
 	}
-	last.close()
 	kind := v.Record.Person.WorkerType
 	switch {
-	case last.rescinded, !last.end.IsZero() && !begin(start, zone).Before(last.end):
+	case last.rescinded, !last.said().IsZero() && !begin(start, zone).Before(last.said()),
+		kind != "" && last.workerType != "" && kind != last.workerType && begin(start, zone).After(last.start) && !last.start.After(v.position):
 		return begun(start, *last)
-	case kind != "" && last.workerType != "" && kind != last.workerType && begin(start, zone).After(last.start) && !last.start.After(v.position):
-		like := *last
-		day := begin(start, zone).Add(-1).In(zone).Format(time.DateOnly)
-		last.contract, last.contractBy, last.contractDay = end(day, zone), v.KnownAt, day
-		return begun(start, like)
 	}
-	last.startDay, last.start = start, begin(start, zone)
+	last.startDay, last.start, last.startBy = start, begin(start, zone), v.KnownAt
 	return last
-}
-
-// word takes a record that is not a snapshot. It speaks of the last job begun before it takes effect; taking back speaks
-// of the last job.
-func (t *told) word(v version, zone *time.Location) {
-	j := &t.jobs[len(t.jobs)-1]
-	if v.Record.Kind != event.Rescind && v.Record.Kind != event.ReverseTermination {
-		for i := range t.jobs {
-			if t.jobs[i].start.Before(v.until(zone)) {
-				j = &t.jobs[i]
-			}
-		}
-	}
-	switch v.Record.Kind {
-	case event.Terminate, event.CorrectTermination:
-		j.terminated, j.byTermination = v.until(zone), v.KnownAt
-	case event.ReverseTermination:
-		switch {
-		case j.rescinded:
-			j.rescinded = false
-		case !j.terminated.IsZero():
-			j.terminated = time.Time{}
-		default:
-			j.contract, j.contractDay = time.Time{}, ""
-		}
-	case event.Rescind:
-		j.rescinded, j.rescindedAt = true, v.KnownAt
-	case event.Suspend, event.Resume:
-		j.leaves = append(j.leaves, leave{v.rank(zone), v.Record.Kind == event.Suspend})
-		slices.SortStableFunc(j.leaves, func(a, b leave) int { return a.from.Compare(b.from) })
-	}
 }
 
 // words are what a snapshot says, by name.

@@ -56,9 +56,13 @@ type job struct {
 	start, end                 time.Time
 	contract, terminated       time.Time
 	contractBy, byTermination  time.Time // known
+	startBy, endBy             time.Time // known
 	contractDay                string
+	termination                string // the fact that said it
+	reversed                   bool   // an end was taken back, and none said since
 	rescinded                  bool
 	rescindedAt                time.Time // known
+	before                     *job      // whose place it takes, the day it ends
 	statements                 []statement
 	leaves                     []leave
 	workerType, number, tzName string // as last given
@@ -92,7 +96,7 @@ func (j job) status(now time.Time) event.Status {
 }
 
 func (j job) onLeave(now time.Time) bool {
-	on := false
+	on := j.before != nil && j.before.onLeave(now)
 	for _, l := range j.leaves { // sorted
 		if !l.from.After(now) {
 			on = l.on
@@ -206,8 +210,8 @@ func outOfAll(jobs []job, since, now time.Time) bool {
 		case j.rescinded:
 			out = j.rescindedAt
 		case !j.end.IsZero() && !j.end.After(now):
-			if out = j.end; j.endKnown().After(out) {
-				out = j.endKnown()
+			if out = j.end; j.endBy.After(out) {
+				out = j.endBy
 			}
 		default:
 			continue
@@ -222,18 +226,38 @@ func outOfAll(jobs []job, since, now time.Time) bool {
 	return false
 }
 
-func (j job) endKnown() time.Time {
-	if j.end.Equal(j.terminated) {
-		return j.byTermination
+// said is when the job ends by what was said of it: the earlier of contract and termination.
+func (j *job) said() time.Time {
+	if !j.terminated.IsZero() && (j.contract.IsZero() || !j.terminated.After(j.contract)) {
+		return j.terminated
 	}
-	return j.contractBy
+	return j.contract
 }
 
-// close works out when the job ends: the earlier of contract and termination.
-func (j *job) close() {
-	j.end = j.contract
-	if !j.terminated.IsZero() && (j.end.IsZero() || !j.terminated.After(j.end)) {
-		j.end = j.terminated
+// happens says whether there is a day on which the job is held.
+func (j *job) happens() bool {
+	return !j.rescinded && (j.said().IsZero() || j.said().After(j.start))
+}
+
+// close works out when the jobs of one worker end. There is one at a time: the next one ends those before it.
+func (j jobs) closed() {
+	for i := range j {
+		j[i].end, j[i].endBy = j[i].said(), j[i].contractBy
+		if j[i].end.Equal(j[i].terminated) {
+			j[i].endBy = j[i].byTermination
+		}
+		for _, next := range j[i+1:] {
+			if next.happens() && (j[i].end.IsZero() || next.start.Before(j[i].end)) {
+				j[i].end, j[i].endBy = next.start, next.startBy
+			}
+		}
+	}
+	for i := range j {
+		for k := range i {
+			if j[k].happens() && j[k].end.Equal(j[i].start) {
+				j[i].before = &j[k]
+			}
+		}
 	}
 }
 
