@@ -189,8 +189,8 @@ func (d *Directory) ByEmail(email string) (event.IdentityID, bool) {
 // highest bounds how far ManagerOf looks up: people who manage each other in a circle are a fault of their records.
 const highest = 16
 
-// ManagerOf finds the next one above a person who is known and has not left: in the place of a manager who left, that
-// one's manager.
+// ManagerOf finds the next one above a person who is known and present: in the place of a manager who left, or is held
+// by an emergency, that one's manager.
 func (d *Directory) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -201,7 +201,7 @@ func (d *Directory) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
 		if number == "" || !known || above == id {
 			break
 		}
-		if d.entries[above].Status != event.StatusEnded {
+		if d.entries[above].Present() {
 			return above, true
 		}
 		at = above
@@ -209,12 +209,12 @@ func (d *Directory) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
 	return "", false
 }
 
-// Present says whether a person is known and has not left.
+// Present says whether a person is known, and present.
 func (d *Directory) Present(id event.IdentityID) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	e, known := d.entries[id]
-	return known && e.Status != event.StatusEnded
+	return known && e.Present()
 }
 
 // MembersOf lists who holds a role now, sorted.

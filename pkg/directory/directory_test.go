@@ -37,6 +37,23 @@ func TestAManagerWhoLeftIsNobodysManager(t *testing.T) {
 	}
 }
 
+func TestAManagerWhomAnEmergencyHoldsIsAbsentUntilItIsLifted(t *testing.T) {
+	t.Parallel()
+	d := directory.New()
+	boss := event.DirectoryEntry{IdentityID: "p-boss", EmployeeNumber: "1", Manager: "0", Status: event.StatusActive, Held: true}
+	d.Put(event.DirectoryEntry{IdentityID: "p-top", EmployeeNumber: "0", Status: event.StatusActive})
+	d.Put(boss)
+	d.Put(event.DirectoryEntry{IdentityID: "p-ann", EmployeeNumber: "2", Manager: "1", Status: event.StatusActive})
+	if id, ok := d.ManagerOf("p-ann"); !ok || id != "p-top" || d.Present("p-boss") {
+		t.Errorf("manager is %q, %v", id, ok)
+	}
+	boss.Held = false
+	d.Put(boss)
+	if id, ok := d.ManagerOf("p-ann"); !ok || id != "p-boss" || !d.Present("p-boss") {
+		t.Errorf("after the lift the manager is %q, %v", id, ok)
+	}
+}
+
 func TestAnEmailThatMovedFindsItsNewOwnerOnly(t *testing.T) {
 	t.Parallel()
 	d := directory.New()

@@ -17,6 +17,7 @@ const (
 	Emergency          RecordKind = "emergency"
 	Merge              RecordKind = "merge"
 	SplitOff           RecordKind = "split"
+	Observation        RecordKind = "observation" // a signal from which nothing follows; Reason names it
 	// EmergencyLift ends an emergency hold. No source sends it: it follows from a request that two people made.
 	EmergencyLift RecordKind = "lift"
 )
@@ -127,4 +128,11 @@ type DirectoryEntry struct {
 	Workers []string `avro:"workers"`
 	// Likeness is Profile.Likeness.
 	Likeness string `avro:"likeness"`
+	// Held is set while an emergency hold stands.
+	Held bool `avro:"held"`
+}
+
+// Present says whether the person is here and may decide: neither left nor held by an emergency.
+func (e DirectoryEntry) Present() bool {
+	return e.Status != StatusEnded && e.Status != StatusMerged && !e.Held
 }

@@ -27,6 +27,7 @@ const (
 	DuplicateIgnored     Kind = "identity.duplicate_ignored"
 	StaleIgnored         Kind = "identity.stale_ignored"
 	Quarantined          Kind = "identity.quarantined"
+	SignalObserved       Kind = "identity.signal_observed" // by a source; nothing follows
 	// Started is the first day come: the accounts made before it become active. It opens a case of its own.
 	Started Kind = "identity.started"
 

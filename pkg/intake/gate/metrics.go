@@ -2,14 +2,18 @@ package gate
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"joinery.internal/pkg/intake"
 )
 
 // Counter counts what is pushed and tells the log what is wrong with it.
 type Counter struct {
 	pushes *prometheus.CounterVec
 	log    *slog.Logger
+	heard  map[string]*intake.Meter // by source
 }
 
 // NewCounter registers the metrics; reg and log may be nil.
@@ -17,12 +21,22 @@ func NewCounter(reg prometheus.Registerer, log *slog.Logger) *Counter {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &Counter{log: log, pushes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "joinery_intake_pushes_total",
+	c := &Counter{log: log, heard: map[string]*intake.Meter{}, pushes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "joinery_intake_pushes_total",
 		Help: "Requests to /in/ by source and outcome: taken, observed (nothing to do), or why it was refused."}, []string{"source", "outcome"})}
 	if reg != nil {
 		reg.MustRegister(c.pushes)
 	}
 	return c
+}
+
+// Meter has the signs of life of a source noted. Not safe beside the other methods: all sources come first.
+func (c *Counter) Meter(source string, m *intake.Meter) { c.heard[source] = m }
+
+// Heard notes that a sender has shown who it is, whatever it wanted.
+func (c *Counter) Heard(source string) {
+	if m, ok := c.heard[source]; ok {
+		m.Heard(time.Now())
+	}
 }
 
 // Taken counts a request whose records Kafka has.

@@ -78,6 +78,7 @@ func (m *Mount) add(ctx context.Context, s *config.Source) error {
 	if err != nil {
 		return err
 	}
+	m.counter.Meter(s.Name.Value, intake.NewMeter(m.o.Stream.Metrics, s.Name.Value, s.ExpectEvery))
 	if s.Intake.SCIM != nil {
 		if m.ledger == nil {
 			if m.ledger, err = scimserver.OpenLedger(ctx, m.o.Stream); err != nil {

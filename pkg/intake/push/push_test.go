@@ -5,6 +5,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/intake/intaketest"
@@ -68,6 +71,51 @@ func TestEachSourceThatIsPushedHasItsAddress(t *testing.T) {
 		if w.Code != want.status || !strings.Contains(w.Body.String(), want.says) {
 			t.Errorf("%s: %d %s, want %d %s", path, w.Code, w.Body, want.status, want.says)
 		}
+	}
+}
+
+func TestARequestOfASenderWhoIsKnownIsASignOfLifeAndNoOther(t *testing.T) {
+	t.Setenv("PUSH_SECRET", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+	t.Setenv("PUSH_TOKEN", "t")
+	o := intaketest.New(t).Options
+	metrics := prometheus.NewRegistry()
+	o.Metrics = metrics
+	in, err := push.Open(t.Context(), push.Options{Config: load(t, sources), Stream: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	heard := func() float64 {
+		t.Helper()
+		families, err := metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.Metric {
+				if f.GetName() == "joinery_source_last_heard_timestamp_seconds" && m.Label[0].GetValue() == "b" {
+					return m.GetGauge().GetValue()
+				}
+			}
+		}
+		t.Fatal("the source has no meter")
+		return 0
+	}
+	ask := func(token string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/in/scim/b/v2/Users", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		in.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	before := heard()
+	tick := time.NewTicker(2 * time.Millisecond) // the metric knows milliseconds
+	defer tick.Stop()
+	<-tick.C
+	if ask("forged"); heard() != before {
+		t.Error("a stranger counts as a sign of life")
+	}
+	<-tick.C
+	if ask("t"); heard() <= before {
+		t.Error("a request of the sender's is no sign of life")
 	}
 }
 

@@ -128,6 +128,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, err)
 		return
 	}
+	h.o.Counter.Heard(h.o.Source.Name.Value)
 	http.StripPrefix(h.o.Path, h.mux).ServeHTTP(w, r)
 }
 

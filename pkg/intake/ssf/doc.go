@@ -7,7 +7,7 @@
 //	secevent+jwt -> keys of the issuer by kid -> iss, aud, iat -> events -> record -> map -> Kafka -> 202
 //
 // A signal never changes who is employed: of a source with authority signal, an event is an emergency or an observation.
-// An observation is acknowledged and counted, and makes no record unless the map gives it a kind. The token's id (jti) is
+// An observation is a record from which nothing follows but a row of evidence. The token's id (jti) is
 // the idempotency id of the record and its time (iat) the record's: a token that comes again changes nothing, whenever.
 //
 // Faults are told as RFC 8935 says: 400 with err and description; 503 when keys or Kafka are out of reach.

@@ -71,7 +71,7 @@ func kindOf(name string, details map[string]any, authority config.Authority) eve
 	if kind, ok := ends[name]; ok && authority == config.AuthorityEmployment {
 		return kind
 	}
-	return observation
+	return event.Observation
 }
 
 // recordOf is what the map of a source sees of one event: everything has a place, so that no expression fails on what is

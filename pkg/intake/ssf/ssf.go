@@ -100,12 +100,14 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	h.o.Counter.Heard(h.o.Source.Name.Value)
 	return h.keep(r.Context(), t)
 }
 
 // keep hands what follows from a token to Kafka.
 func (h *Handler) keep(ctx context.Context, t token) error {
 	var records []event.SourceRecord
+	var observed []string
 	for _, eventType := range slices.Sorted(maps.Keys(t.events)) {
 		details, _ := t.events[eventType].(map[string]any)
 		if details == nil {
@@ -113,44 +115,46 @@ func (h *Handler) keep(ctx context.Context, t token) error {
 		}
 		name := nameOf(eventType)
 		record, err := h.record(t, eventType, details)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case record.Kind == observation:
-			h.o.Counter.Observed(h.o.Source.Name.Value, name)
-		default:
-			records = append(records, record)
 		}
-	}
-	if len(records) == 0 {
-		return nil
+		if record.Kind == event.Observation {
+			observed = append(observed, name)
+		}
+		records = append(records, record)
 	}
 	if err := gate.Put(ctx, h.o.Sink, records); err != nil {
 		return err
 	}
-	h.o.Counter.Taken(h.o.Source.Name.Value)
+	for _, name := range observed {
+		h.o.Counter.Observed(h.o.Source.Name.Value, name)
+	}
+	if len(records) > len(observed) {
+		h.o.Counter.Taken(h.o.Source.Name.Value)
+	}
 	return nil
 }
 
-// observation stands for the kind of what makes no record.
-const observation event.RecordKind = "observation"
-
-// record maps one event. Events about the stream itself concern nobody.
+// record maps one event. Events about the stream itself, and what the map cannot place, are observations of nobody known.
 func (h *Handler) record(t token, eventType string, details map[string]any) (event.SourceRecord, error) {
-	observed := event.SourceRecord{Kind: observation}
 	name := nameOf(eventType)
-	if name == "verification" || name == "stream-updated" {
-		return observed, nil
-	}
 	kind := kindOf(name, details, h.o.Source.Authority)
-	if kind == observation && h.o.Source.Map.Kind.IsZero() {
-		return observed, nil
+	document := recordOf(t, eventType, details, kind)
+	origin := intake.Origin{ID: event.DeriveID("set", 0, t.id, eventType), At: h.o.Clocks.Dated(t.issued), Kind: kind}
+	nobody := origin.Complete(event.SourceRecord{Source: h.o.Source.Name.Value, SourceKey: streamKey, Kind: event.Observation, Reason: name})
+	if name == "verification" || name == "stream-updated" {
+		return nobody, nil
 	}
-	record, err := h.o.Mapper.Map(recordOf(t, eventType, details, kind),
-		intake.Origin{ID: event.DeriveID("set", 0, t.id, eventType), At: h.o.Clocks.Dated(t.issued), Kind: kind})
-	if err != nil {
-		return observed, refuse(invalidRequest, "the event does not fit the map of this source: %v", err)
+	record, err := h.o.Mapper.Map(document, origin)
+	switch {
+	case err != nil && kind == event.Observation && h.o.Source.Map.Kind.IsZero():
+		return nobody, nil
+	case err != nil:
+		return record, refuse(invalidRequest, "the event does not fit the map of this source: %v", err)
 	}
 	record.Reason = cmp.Or(record.Reason, name)
 	return record, nil
 }
+
+// streamKey stands for the worker where a token concerns none.
+const streamKey = "stream"

@@ -158,13 +158,13 @@ func TestASignalIsAnEmergencyOrAnObservation(t *testing.T) {
 	}{
 		{risc + "account-disabled", object{"reason": "hijacking"}, email("ada@acme.example"), "emergency ada@acme.example account-disabled"},
 		{caep + "session-revoked", object{"initiating_entity": "policy"}, email("bo@acme.example"), "emergency bo@acme.example session-revoked"},
-		{caep + "session-revoked", object{"initiating_entity": "user"}, email("bo@acme.example"), ""},
-		{caep + "credential-change", object{"change_type": "create"}, email("bo@acme.example"), ""},
-		{risc + "account-enabled", object{}, email("ada@acme.example"), ""},
-		{risc + "account-purged", object{}, email("ada@acme.example"), ""},
-		{"https://schemas.openid.net/secevent/ssf/event-type/verification", object{"state": "x"}, object{"format": "opaque", "id": "stream"}, ""},
-		{"https://example.com/events/new", object{}, email("ada@acme.example"), ""},
-		{"urn:ietf:params:SCIM:event:prov:deactivate", object{}, object{"format": "scim", "uri": "/Users/7"}, ""},
+		{caep + "session-revoked", object{"initiating_entity": "user"}, email("bo@acme.example"), "observation bo@acme.example session-revoked"},
+		{caep + "credential-change", object{"change_type": "create"}, email("bo@acme.example"), "observation bo@acme.example credential-change"},
+		{risc + "account-enabled", object{}, email("ada@acme.example"), "observation ada@acme.example account-enabled"},
+		{risc + "account-purged", object{}, email("ada@acme.example"), "observation ada@acme.example account-purged"},
+		{"https://schemas.openid.net/secevent/ssf/event-type/verification", object{"state": "x"}, object{"format": "opaque", "id": "s"}, "observation stream verification"},
+		{"https://example.com/events/new", object{}, email("ada@acme.example"), "observation ada@acme.example other"},
+		{"urn:ietf:params:SCIM:event:prov:deactivate", object{}, object{"format": "scim", "uri": "/Users/7"}, "observation /Users/7 prov:deactivate"},
 		{risc + "account-disabled", nil, object{"format": "iss_sub", "iss": "https://idp.example", "sub": "42"}, "emergency https://idp.example|42 account-disabled"},
 		{risc + "account-disabled", nil, object{"format": "opaque", "id": "o-1"}, "emergency o-1 account-disabled"},
 		{risc + "account-disabled", nil, object{"format": "account", "uri": "acct:cyd@acme.example"}, "emergency cyd@acme.example account-disabled"},
@@ -209,7 +209,8 @@ func TestSCIMEventsOfAnEmployerAreItsWorkers(t *testing.T) {
 	for _, r := range w.sink.records {
 		got = append(got, string(r.Kind)+" "+r.SourceKey+" "+r.Person.Department)
 	}
-	want := []string{"upsert 1007 Sales", "upsert 1007 Sales", "suspend 1007 Sales", "resume 1007 Sales", "terminate 1007 Sales"}
+	want := []string{"upsert 1007 Sales", "upsert 1007 Sales", "suspend 1007 Sales", "resume 1007 Sales", "terminate 1007 Sales",
+		"observation 1007 Sales", "observation x@acme.example "}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}

@@ -70,6 +70,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	if !e.verify(keys, body) {
 		return 0, gate.Refuse(http.StatusUnauthorized, "signature", "no signature of webhook-signature is by a secret of this source")
 	}
+	h.o.Counter.Heard(h.o.Source.Name.Value)
 	records, err := h.records(e, body)
 	if err != nil {
 		return 0, err

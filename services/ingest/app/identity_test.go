@@ -232,3 +232,27 @@ func TestTwoPeopleLiftAnEmergencyThatNoFeedLifts(t *testing.T) {
 	s.says(event.SourceRecord{ID: "y", Source: "soc", SourceKey: "alert-2", Kind: event.Emergency, Person: &event.Profile{Email: "ann.1001@acme.example"}})
 	s.expect("identity.emergency_termination") // at the very moment of the lift: most restrictive wins
 }
+
+func TestAnObservedSignalIsARowOfThePersonAndOfNobodyKnownWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.says(hire("1001"))
+	s.sync()
+	s.expect("identity.hire")
+	observed := func(mail string) *event.IdentityEvent {
+		s.says(event.SourceRecord{ID: "o-" + mail, Source: "soc", SourceKey: mail, Kind: event.Observation, Reason: "risk-level-change", Person: &event.Profile{Email: mail}})
+		out := streamtest.Out[event.IdentityEvent](s.ingest, event.IdentityEvents)
+		if len(out) != 1 || out[0].Kind != event.SignalObserved || out[0].Reason != "risk-level-change" || out[0].Source != "soc" {
+			t.Fatalf("of %s: %+v", mail, out)
+		}
+		return &out[0]
+	}
+	if e := observed("ann.1001@acme.example"); e.Person == nil || e.Person.EmployeeNumber != "1001" {
+		t.Errorf("of somebody known: %+v", e.Person)
+	}
+	if e := observed("nobody@acme.example"); e.Person != nil {
+		t.Errorf("of nobody: %+v", e.Person)
+	}
+	s.says(event.SourceRecord{ID: "x", Source: "soc", SourceKey: "ann.1001@acme.example", Kind: event.Emergency, Person: &event.Profile{Email: "ann.1001@acme.example"}})
+	s.expect("identity.emergency_termination")
+}

@@ -68,10 +68,13 @@ func (in *intaker) handle(tx *stream.Tx, r stream.Record) error {
 	case !found && r.Topic == event.UrgentRecords && rec.Overtakes() && rec.Kind != event.Emergency: // it may have overtaken its hire
 		tx.Emit(event.SourceRecords, r.Key, rec)
 		return nil
+	case !found && rec.Kind == event.Observation:
+		emit(tx, intake.ObservedFact(src, rec, tx.Now()), false)
+		return nil
 	case !found:
 		return in.park(tx, r.Key, intake.ParkedFact(src, rec, match, tx.Now()))
 	}
-	if linked != "" {
+	if linked != "" || rec.Kind == event.Observation {
 		emit(tx, fact, urgent)
 		return nil
 	}

@@ -112,7 +112,7 @@ func (c *Checker) kind(src Source, r event.SourceRecord) error {
 		if src.Authority == Profile {
 			return refused(src, r.Kind)
 		}
-	case event.Absent:
+	case event.Absent, event.Observation:
 	case event.Merge, event.SplitOff:
 		switch {
 		case src.Authority != Employment:
@@ -123,7 +123,7 @@ func (c *Checker) kind(src Source, r event.SourceRecord) error {
 	case event.EmergencyLift:
 		return fault("invalid", "kind: no source lifts an emergency; two people do, see `joinery emergency lift`")
 	default:
-		return fault("invalid", "kind: none of upsert, terminate, correct_termination, reverse_termination, rescind, suspend, resume, absent, emergency, merge, split")
+		return fault("invalid", "kind: none of upsert, terminate, correct_termination, reverse_termination, rescind, suspend, resume, absent, observation, emergency, merge, split")
 	}
 	return nil
 }

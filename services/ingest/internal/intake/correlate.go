@@ -123,6 +123,13 @@ func ParkedFact(src Source, r event.SourceRecord, m Match, now time.Time) event.
 	return f
 }
 
+// ObservedFact is the fact of an observation of nobody known: it is put on record and waits for nobody.
+func ObservedFact(src Source, r event.SourceRecord, now time.Time) event.Fact {
+	f := ParkedFact(src, r, Match{}, now)
+	f.Parked = ""
+	return f
+}
+
 // Release is a parked fact once its identity is known. It was known when it came, and waited since then.
 func Release(f event.Fact, m Match, actor event.IdentityID) event.Fact {
 	f.IdentityID, f.Correlated, f.Parked, f.ParkedAt, f.Candidates, f.Actor = m.To, m.How, "", f.KnownAt, nil, actor

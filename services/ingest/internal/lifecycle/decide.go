@@ -50,6 +50,10 @@ func (m Model) Decide(s State, f event.Fact, recordID string, now time.Time) (De
 	if moves(f.Record.Kind) && f.Parked == "" {
 		return d.move(f, before)
 	}
+	if f.Record.Kind == event.Observation {
+		d.observe(f, before)
+		return d.finish(before), nil
+	}
 	return d.fact(f, before), nil
 }
 
@@ -208,6 +212,16 @@ func (d *deciding) suspect(f event.Fact, v view) {
 	e := d.about(event.SuspectAbsence, f)
 	e.Reason, e.Person = f.Record.Reason, v.person(d.id)
 	e.Message = "The worker is missing from a full snapshot of the source; nobody is ended by that."
+}
+
+// observe puts a signal on record; the state keeps nothing of it.
+func (d *deciding) observe(f event.Fact, v view) {
+	e := d.about(event.SignalObserved, f)
+	e.Outcome, e.Reason = "observed", f.Record.Reason
+	if v.known() {
+		e.Person = v.person(d.id)
+	}
+	e.Message = "A source told of a signal from which nothing follows."
 }
 
 // exception names what a person may have to look at while a record waits.

@@ -305,7 +305,7 @@ func (v view) entry(id event.IdentityID) *event.DirectoryEntry {
 		name = strings.TrimSpace(p.GivenName + " " + p.FamilyName)
 	}
 	e := &event.DirectoryEntry{IdentityID: id, EmployeeNumber: p.EmployeeNumber, Email: p.Email, DisplayName: name,
-		Department: p.Department, Manager: p.Manager, Status: v.status(), Likeness: p.Likeness()}
+		Department: p.Department, Manager: p.Manager, Status: v.status(), Likeness: p.Likeness(), Held: v.held}
 	for _, s := range v.spells {
 		says := s.top.Says
 		for _, alias := range [...]string{says.field[employeeNumber], says.field[email]} {

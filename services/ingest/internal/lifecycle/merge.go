@@ -174,15 +174,44 @@ func (s *State) put(f Feed) {
 		return
 	}
 	have := s.Feeds[i]
-	for _, n := range have.facts {
-		if !f.seen(n.ID) {
+	f.base = f.base.with(have.base)
+	facts := slices.Concat(f.facts, have.facts)
+	f.facts = nil
+	for _, n := range facts {
+		if folded := f.base.covers(n) && f.Authority != signal; !folded && !f.seen(n.ID) { // an alarm is never too old
 			f.insert(n)
 		}
 	}
-	if have.base != nil && f.base == nil {
-		f.base = have.base
-	}
 	s.Feeds[i] = f
+}
+
+// with is a base that stands for what either does, of one worker: the newer knows the spells, and holds and lifts are of
+// both.
+func (b *base) with(other *base) *base {
+	switch {
+	case b == nil:
+		return other
+	case other == nil:
+		return b
+	case b.Position < other.Position:
+		b, other = other, b
+	}
+	out := *b
+	out.Track = b.Track.clone()
+	out.Track.Holds, out.Track.Lifts = either(b.Track.Holds, other.Track.Holds), either(b.Track.Lifts, other.Track.Lifts)
+	if out.Sequence == nil || other.Sequence != nil && *other.Sequence > *out.Sequence {
+		out.Sequence = other.Sequence
+	}
+	return &out
+}
+
+// either lists what is in one of two lists, in the order it became known.
+func either(a, b []dated) []dated {
+	out := slices.Concat(a, b)
+	slices.SortFunc(out, func(a, b dated) int {
+		return cmp.Or(cmp.Compare(a.By.Known, b.By.Known), cmp.Compare(a.By.Fact, b.By.Fact))
+	})
+	return slices.CompactFunc(out, func(a, b dated) bool { return a.By.Fact == b.By.Fact })
 }
 
 // from is the identity that the feed was last merged out of.

@@ -211,7 +211,11 @@ func (p *play) keep(o *one, d lifecycle.Decision) {
 		p.show(e)
 	}
 	if d.Entry != nil {
-		fmt.Fprintf(&p.out, "  %s directory%s: %s %s\n", p.at(p.now), named(o.id), d.Entry.Status, strings.TrimSpace(d.Entry.DisplayName+" "+d.Entry.Department))
+		status := string(d.Entry.Status)
+		if d.Entry.Held {
+			status += ", held"
+		}
+		fmt.Fprintf(&p.out, "  %s directory%s: %s %s\n", p.at(p.now), named(o.id), status, strings.TrimSpace(d.Entry.DisplayName+" "+d.Entry.Department))
 	}
 	if d.Events == nil && d.Entry == nil && d.Forward == nil {
 		fmt.Fprintf(&p.out, "  %s nothing yet\n", p.at(p.now))

@@ -59,7 +59,7 @@ type trigger struct {
 // Opens says whether an identity event of the kind is about somebody's access.
 func Opens(kind event.Kind) bool {
 	switch kind {
-	case event.DuplicateIgnored, event.StaleIgnored, event.Quarantined, event.SuspectAbsence:
+	case event.DuplicateIgnored, event.StaleIgnored, event.Quarantined, event.SuspectAbsence, event.SignalObserved:
 		return false
 	}
 	return strings.HasPrefix(string(kind), "identity.")
