@@ -113,6 +113,8 @@ type Desired struct {
 	Formerly IdentityID `avro:"formerly"`
 	// Source is that of the record that led to this version: guards may count sources apart. Empty: none did.
 	Source string `avro:"trigger_source"`
+	// PersonSource is the source that employs the person: guards take percentages of the accounts of its people. Empty: not known.
+	PersonSource string `avro:"person_source"`
 }
 
 // Approval is the proof of an approved request, verified again before a privileged entitlement is given.

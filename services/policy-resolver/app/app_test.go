@@ -105,6 +105,20 @@ func TestAHireIsProvisionedAndItsCaseCloses(t *testing.T) {
 	}
 }
 
+func TestADesiredStateSaysWhoEmploysThePersonWhateverSourceLedToIt(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.activate("corp")
+	s.Feed(event.IdentityEvents, "ada", hired("ada", "Finance"))
+	moved := hired("ada", "Sales")
+	moved.EventID, moved.Kind, moved.Source = "moved", event.DepartmentChange, "phones"
+	s.Feed(event.IdentityEvents, "ada", moved)
+	desired := streamtest.Out[event.Desired](s.Harness, event.AccessDesired)
+	if last := desired[len(desired)-1]; desired[0].Source != "hr" || last.Source != "phones" || desired[0].PersonSource != "hr" || last.PersonSource != "hr" {
+		t.Errorf("first %+v, last %+v", desired[0], last)
+	}
+}
+
 func TestWhatConcernsAPersonStaysInTheirPartition(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

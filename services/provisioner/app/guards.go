@@ -112,7 +112,7 @@ func (p provisioner) woken(tx *stream.Tx, key string) {
 
 // seat tells the desk what the guards have counted in the partition. It comes before any call of the partition.
 func (p provisioner) seat(tx *stream.Tx) {
-	seat := desk.Seat{Partition: tx.Partition(), Accounts: map[string]int{}, Counted: map[string][]guard.Count{}}
+	seat := desk.Seat{Partition: tx.Partition(), Accounts: map[guard.Population]int{}, Counted: map[string][]guard.Count{}}
 	since := map[guard.Scope]time.Time{} // counted before that: over
 	for target := range pauses.All(tx) {
 		seat.Paused = append(seat.Paused, target)
@@ -128,7 +128,7 @@ func (p provisioner) seat(tx *stream.Tx) {
 	}
 	for key, s := range accounts.All(tx) {
 		if s.Account != "" {
-			seat.Accounts[s.Want.Target]++
+			seat.Accounts[guard.Population{Target: s.Want.Target, Source: s.Want.PersonSource}]++
 		}
 		for _, c := range s.Counted {
 			if tx.Now().Before(c.Until) && c.At.After(since[c.Scope]) {

@@ -251,6 +251,37 @@ func TestAPercentageIsOfTheAccountsThereAre(t *testing.T) {
 	}
 }
 
+func TestAPercentagePerSourceIsOfTheAccountsOfItsPeople(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.publish(guarded("{name: half, action: disable, window: 1h, percent: 50, per: [source, target]}"), start)
+	employ := func(from, to int, source string, version int64) {
+		for i := from; i < to; i++ {
+			d := desired(fmt.Sprintf("p%02d", i), version)
+			d.Source, d.PersonSource = source, source
+			if version > 1 {
+				d.State, d.Lane, d.Entitlements = event.AccountDisabled, event.LaneLeaver, nil
+			}
+			p.want(d)
+		}
+		p.Perform()
+	}
+	employ(0, 30, "hr", 1)
+	employ(30, 90, "agency", 1)
+	p.newDesk() // what it knows of sources comes from the state
+	p.Restart()
+	p.Perform()
+	p.Advance(time.Minute)
+	employ(0, 30, "hr", 2)
+	if n := p.disabled(); n != 15 || !strings.Contains(p.trip(), "@hr") {
+		t.Errorf("%d of the 30 whom hr employs are disabled, want half; events %v", n, p.kinds())
+	}
+	employ(30, 60, "agency", 2)
+	if n := p.disabled(); n != 15+30 || p.count(event.GuardTripped) != 1 {
+		t.Errorf("%d disabled, want half of each source's", n)
+	}
+}
+
 func TestADecisionReachesWorkThatComesToBeHeldAfterIt(t *testing.T) {
 	t.Parallel()
 	p := staffed(t, 7, fewLeavers)

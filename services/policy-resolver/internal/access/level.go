@@ -191,7 +191,7 @@ func content(d *event.Desired) string {
 }
 
 func (w *Work) publish(d *event.Desired, was, is Account) {
-	d.Version, d.Lane, d.Source = is.Version, w.lane(was, is), w.by.source
+	d.Version, d.Lane, d.Source, d.PersonSource = is.Version, w.lane(was, is), w.by.source, w.State.Source
 	if d.State == event.AccountAbsent && w.by.kind == event.AccessExpired {
 		w.access(event.AccessEvent{Meta: event.Meta{Kind: event.AccessExpired, Target: d.Target, Account: d.AccountName, Outcome: "expired", Reason: "delete_after"}})
 	}

@@ -14,6 +14,7 @@ import (
 // not privileged, unless policy gives privileged roles a grace.
 type State struct {
 	Person   *event.Person `json:"p,omitempty"`
+	Source   string        `json:"o,omitempty"` // with authority employment, that spoke of the person last
 	Policy   string        `json:"h,omitempty"` // bundle the roles were last decided under
 	Reviewed time.Time     `json:"v,omitzero"`  // when roles were last decided: what the employments bring is due after it
 	Ahead    event.CaseID  `json:"w,omitempty"` // the case of a hire whose accounts are not due yet; empty: none

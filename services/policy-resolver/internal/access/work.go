@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/policy"
 )
@@ -71,6 +72,9 @@ func (w Work) Happened(e event.IdentityEvent) Decision {
 		known: e.KnownAt, before: e.Before}, w.Now)
 	before, person := w.State.Person, e.Person.Clone()
 	w.State.Person = &person
+	if s, ok := w.Bundle.Source(e.Source); ok && s.Authority == config.AuthorityEmployment {
+		w.State.Source = e.Source
+	}
 	w.open(event.CaseID(event.DeriveID("case", 0, string(e.EventID))), e.Changed)
 	if e.Kind == event.Hire || e.Kind == event.Rehire {
 		w.State.Former = nil // nothing is resurrected

@@ -72,13 +72,14 @@ type Want struct {
 	KnownAt      time.Time          `json:"ka,omitzero"`
 	Formerly     event.IdentityID   `json:"fo,omitempty"`
 	Source       string             `json:"sr,omitempty"` // of the record that led here
+	PersonSource string             `json:"ps,omitempty"` // that employs the person
 	EndSessions  bool               `json:"es,omitempty"`
 	Orphan       bool               `json:"o,omitempty"` // an account that nobody wants: disable it, never create it
 }
 
 // WantOf takes over a desired record.
 func WantOf(d event.Desired) Want {
-	return Want{Source: d.Source, IdentityID: d.IdentityID, Target: d.Target, Version: d.Version, CaseID: d.CaseID, CausationID: d.CausationID, Lane: d.Lane,
+	return Want{Source: d.Source, PersonSource: d.PersonSource, IdentityID: d.IdentityID, Target: d.Target, Version: d.Version, CaseID: d.CaseID, CausationID: d.CausationID, Lane: d.Lane,
 		State: d.State, AccountName: d.AccountName, Numbered: d.Numbered, Attributes: d.Attributes, Entitlements: d.Entitlements,
 		Kinds: d.Kinds, Approvals: d.Approvals, Policy: d.Policy, EffectiveAt: d.EffectiveAt, KnownAt: d.KnownAt, Formerly: d.Formerly, EndSessions: d.EndSessions}
 }

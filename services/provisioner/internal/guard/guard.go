@@ -11,6 +11,7 @@
 package guard
 
 import (
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ type Rule struct {
 	Action  string // a verb of connectors, or emergency: anything in the emergency lane
 	Window  time.Duration
 	Count   int     // accounts in a window; 0: no such bound
-	Percent float64 // of the accounts there are; 0: no such bound
+	Percent float64 // of the accounts the guard looks over; 0: no such bound
 	// Per: what is counted apart. A role is counted by the entitlement it gives.
 	Per []string
 }
@@ -72,6 +73,29 @@ func (r Rule) Scope(target, source, item string) Scope {
 
 // PerTarget says whether targets are counted apart.
 func (r Rule) PerTarget() bool { return slices.Contains(r.Per, "target") }
+
+// Population is accounts of one target whose people one source employs.
+type Population struct{ Target, Source string }
+
+// Base is how many accounts a percentage is of, for changes in a target that came of a source's record: those of the
+// target and of the people of the source, as far as they are counted apart. Nobody's people are everybody's: so for a
+// source that employs nobody, and for changes that came of no record.
+func (r Rule) Base(there iter.Seq2[Population, int], target, source string) (n int) {
+	all := 0
+	for p, accounts := range there {
+		if r.PerTarget() && p.Target != target {
+			continue
+		}
+		all += accounts
+		if p.Source == source {
+			n += accounts
+		}
+	}
+	if n == 0 || source == "" || !slices.Contains(r.Per, "source") {
+		return all
+	}
+	return n
+}
 
 // smallest is what a percentage lets through at least: two leavers of a team of ten are no mass. Count bounds exactly.
 const smallest = 10

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"maps"
 	"math"
 	"testing"
 	"time"
@@ -31,6 +32,29 @@ func TestALimitIsTheStricterBoundAndNeverAStop(t *testing.T) {
 	} {
 		r := guard.Rule{Count: c.count, Percent: c.percent}
 		if got := r.Limit(c.accounts, c.share); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
+func TestAPercentageIsOfTheAccountsTheGuardLooksOver(t *testing.T) {
+	t.Parallel()
+	there := maps.All(map[guard.Population]int{{"chat", "hr"}: 100, {"chat", "agency"}: 7, {"chat", ""}: 3, {"erp", "hr"}: 50})
+	for _, c := range []struct {
+		per            []string
+		target, source string
+		want           int
+	}{
+		{[]string{"source", "target"}, "chat", "agency", 7},
+		{[]string{"source", "target"}, "chat", "hr", 100},
+		{[]string{"source"}, "chat", "hr", 150},
+		{[]string{"target"}, "chat", "hr", 110},
+		{nil, "chat", "hr", 160},
+		{[]string{"source", "target"}, "chat", "soc", 110}, // it employs nobody and may touch anybody
+		{[]string{"source", "target"}, "chat", "", 110},    // a new policy, which comes of no source
+		{[]string{"source", "target"}, "wiki", "hr", 0},
+	} {
+		if got := (guard.Rule{Per: c.per}).Base(there, c.target, c.source); got != c.want {
 			t.Errorf("%+v: %d", c, got)
 		}
 	}

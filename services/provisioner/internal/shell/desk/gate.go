@@ -15,11 +15,7 @@ import (
 	"joinery.internal/services/provisioner/internal/guard"
 )
 
-// gate counts changes by the guards of the policy and holds what goes beyond. It counts each account once in a window,
-// just before the change is sent, over all partitions that the instance has: so within an instance nothing slips past.
-//
-// Over several instances the bound is divided: each lets through its share, by the partitions it has, rounded up.
-// Altogether at most limit + instances - 1 accounts pass, and those whose call was under way when its process died.
+// gate counts changes by the guards of the policy and holds what goes beyond; doc.go says how many may slip past.
 //
 // What was counted rests in the state of each account, and is given back by Seat when a partition is taken.
 type gate struct {
@@ -39,13 +35,13 @@ type gate struct {
 // Seat is what a partition brings along when it is taken.
 type Seat struct {
 	Partition int32
-	Accounts  map[string]int // that exist, by target
+	Accounts  map[guard.Population]int // that exist
 	Counted   map[string][]guard.Count
 	Trips     []string // that hold
 	Paused    []string // targets that nothing is sent to
 }
 
-type seated struct{ accounts map[string]int }
+type seated struct{ accounts map[guard.Population]int }
 
 // window is who was counted, in the order in which it ends.
 type window struct {
@@ -121,7 +117,7 @@ func (g *gate) seat(s Seat) *seated {
 	g.remove(s.Partition)
 	mine := &seated{accounts: s.Accounts}
 	if mine.accounts == nil {
-		mine.accounts = map[string]int{}
+		mine.accounts = map[guard.Population]int{}
 	}
 	g.seats[s.Partition] = mine
 	g.changed = g.clock.Now()
@@ -213,7 +209,7 @@ func (g *gate) ask(c account.Call, op connector.Op) verdict {
 		if open := g.trips[scope]; len(open) > 0 {
 			return verdict{held: hold(r, c, open[0], "held with others by guard "+r.Name)}
 		}
-		if limit := r.Limit(g.accounts(r, c.Want.Target), float64(len(g.seats))/float64(g.partitions)); len(w.entries) >= limit {
+		if limit := r.Limit(r.Base(g.populations, c.Want.Target, c.Want.Source), float64(len(g.seats))/float64(g.partitions)); len(w.entries) >= limit {
 			if wait := g.changed.Add(settleGate).Sub(now); wait > 0 {
 				return verdict{wait: wait}
 			}
@@ -260,7 +256,8 @@ func (g *gate) decided(trip string) {
 	}
 }
 
-// note keeps the number of accounts by what a call found or made.
+// note keeps the number of accounts by what a call found or made. Who has come to another employer is counted there when
+// the partition is seated next.
 func (g *gate) note(c account.Call, r account.Result) {
 	by := 0
 	switch {
@@ -272,20 +269,19 @@ func (g *gate) note(c account.Call, r account.Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if s := g.seats[c.Partition]; s != nil {
-		s.accounts[c.Want.Target] += by
+		s.accounts[guard.Population{Target: c.Want.Target, Source: c.Want.PersonSource}] += by
 	}
 }
 
-// accounts is how many there are that the guard looks over. The lock is held.
-func (g *gate) accounts(r guard.Rule, target string) (n int) {
+// populations yields the accounts of each seat. The lock is held.
+func (g *gate) populations(yield func(guard.Population, int) bool) {
 	for _, s := range g.seats {
-		for t, have := range s.accounts {
-			if t == target || !r.PerTarget() {
-				n += have
+		for p, accounts := range s.accounts {
+			if !yield(p, accounts) {
+				return
 			}
 		}
 	}
-	return n
 }
 
 // window gives the scope's, without what has ended. The lock is held.
