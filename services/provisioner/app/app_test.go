@@ -46,6 +46,7 @@ func (d deskOf) Probe(ctx context.Context, target string) desk.Health {
 }
 func (d deskOf) Seat(ctx context.Context, s desk.Seat) { d.p.desk.Seat(ctx, s) }
 func (d deskOf) Decided(trip string)                   { d.p.desk.Decided(trip) }
+func (d deskOf) Overtake(target, key, intended string) { d.p.desk.Overtake(target, key, intended) }
 func (d deskOf) Pause(target string, on bool)          { d.p.desk.Pause(target, on) }
 
 type pipeClock struct{ p *pipe }

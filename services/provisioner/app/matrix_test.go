@@ -10,6 +10,7 @@ import (
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/memory"
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/provisioner/app"
 	"joinery.internal/services/provisioner/internal/account"
 	"joinery.internal/services/provisioner/internal/shell/desk"
 )
@@ -303,5 +304,28 @@ func TestAnEmergencyEndsSessionsOnceTheAccountIsDisabled(t *testing.T) {
 	}
 	if got := strings.Join(verbs, " "); got != "create grant disable end_sessions revoke" {
 		t.Errorf("the target saw %s", got)
+	}
+}
+
+func TestALeaverOvertakesItsOwnCallThatWaitsInLine(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	d := desired("1", 1)
+	d.Lane = event.LaneBulk
+	p.want(d)
+	gone := desired("1", 2)
+	gone.Lane, gone.State, gone.Entitlements = event.LaneLeaver, event.AccountDisabled, nil
+	p.want(gone)
+	effects := p.Effects() // the harness performs them one by one; the line does not, so the second comes before the first's turn
+	if len(effects) != 2 {
+		t.Fatalf("effects: %v", effects)
+	}
+	app.Topology("0", deskOf{p}).Perform(t.Context(), effects[1])
+	p.run(2*time.Second, time.Second)
+	if n := p.count(event.ProvisionApplied); n != 1 || len(p.target.Objects()) != 1 || p.target.Objects()[0].Enabled {
+		t.Errorf("%d changes were made, the account is %+v", n, p.target.Objects())
+	}
+	if p.creates("1") != 1 || len(p.target.Journal()) != 1 {
+		t.Errorf("what nobody wanted any more was made: %+v", p.target.Journal())
 	}
 }

@@ -60,6 +60,7 @@ type Desk interface {
 	Seat(ctx context.Context, s desk.Seat)
 	Decided(trip string)
 	Pause(target string, on bool)
+	Overtake(target, key, intended string)
 }
 
 // probe asks for a target's health; probed is the answer.
@@ -70,6 +71,9 @@ type (
 		health desk.Health
 	}
 )
+
+// overtaken tells the desk of a call that need not be made.
+type overtaken struct{ key, intended string }
 
 // Topology is the provisioner's processing:
 //
@@ -112,6 +116,8 @@ func perform(ctx context.Context, d Desk, effect any) any {
 		d.Decided(e.trip)
 	case halted:
 		d.Pause(e.target, e.on)
+	case overtaken:
+		d.Overtake(account.TargetOf(e.key), e.key, e.intended)
 	}
 	return nil
 }
@@ -213,6 +219,7 @@ func (p provisioner) assigned(tx *stream.Tx) error {
 			s.Unsure = true // the call may have acted
 			accounts.Put(tx, key, s)
 			p.call(tx, *c)
+			overtake(tx, key, s.Overtaken())
 			continue
 		}
 		if s.Wait == account.WaitParked {
@@ -242,6 +249,13 @@ func (p provisioner) apply(tx *stream.Tx, key string, d account.Decision) {
 	p.keepHeld(tx, key, d.State)
 	if d.Call != nil {
 		p.call(tx, *d.Call)
+	}
+	overtake(tx, key, d.Overtaken)
+}
+
+func overtake(tx *stream.Tx, key, intended string) {
+	if intended != "" {
+		tx.Effect(overtaken{key, intended})
 	}
 }
 

@@ -17,6 +17,9 @@ const (
 	ByHand   = "by_hand"   // people have said that they did it
 )
 
+// reasonOvertaken is of a call that was not made, since something more urgent came.
+const reasonOvertaken = "overtaken"
+
 // Answered takes the result of a call. One that answers no call in flight (a late one of an earlier life) is ignored.
 //
 //	class                       event                 account then
@@ -25,6 +28,7 @@ const (
 //	(done), a part withheld     failed, exception     parked, the rest being as wanted
 //	(done), a part held         held                  held, until it is released or cancelled
 //	refused: nothing was sent   deferred              waits for the target; the try is not counted
+//	overtaken: nothing was sent deferred              Next is driven, which is more urgent
 //	transient ambiguous         deferred              backs off, or waits for the target when that is down
 //	throttled                   deferred              backs off, not before RetryAfter
 //	waiting, of an ITSM         deferred              looks again after RetryAfter, for as long as it takes
@@ -48,6 +52,8 @@ func (w Work) Answered(r Result) Decision {
 		w.withheld(r)
 	case r.Class == "":
 		w.done(r)
+	case r.Overtaken:
+		w.passedOver(r)
 	case r.Refused:
 		w.refused(r)
 	case r.Class == connector.Waiting:
@@ -162,6 +168,15 @@ func (w *Work) refused(r Result) {
 	if s.Next != nil { // driven when the target is back; nothing was sent for the old one
 		w.adopt(*s.Next)
 	}
+}
+
+// passedOver: what was in flight had not begun when something more urgent came.
+func (w *Work) passedOver(r Result) {
+	r.Message = "not made: something more urgent is wanted"
+	w.defers(WaitBackoff, 0, r)
+	w.events[len(w.events)-1].Reason = reasonOvertaken
+	w.State.Intent = nil
+	w.goOn()
 }
 
 // waiting: a person has been asked for what is in doubt. Nothing fails, and no try is counted.

@@ -182,6 +182,7 @@ type Result struct {
 	RetryAfter time.Duration
 	Refused    bool // the desk stopped it, before the first request or before one that we lack the right for
 	Down       bool // the target counts as down after this call, or as one that denies us what the call needs
+	Overtaken  bool // Refused, since something more urgent came first
 
 	Account  string // as found or made; empty: there is none, or it is not known
 	RemoteID string
@@ -233,6 +234,15 @@ func (s State) latest() int64 {
 		return s.Next.Version
 	}
 	return s.Want.Version
+}
+
+// Overtaken is the call in flight, by its Intent.Event, when something more urgent is wanted by now: made from its place in
+// the line, it would hold that up. Empty: none.
+func (s State) Overtaken() string {
+	if s.Intent == nil || s.Next == nil || Rank(s.Next.Lane) >= Rank(s.Want.Lane) {
+		return ""
+	}
+	return s.Intent.Event
 }
 
 func (s State) call() *Call {

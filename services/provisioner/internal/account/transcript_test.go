@@ -19,7 +19,7 @@ import (
 //
 //	want v=2 [lane=leaver] [state=disabled] [name=a] [numbered]
 //	nudge | orphan account=x | again-assigned
-//	answer [class=transient] [refused] [down] [retry-after=5s] [adopted] [changes=create,grant] [doubt=grant] [account=a remote=r state=active]
+//	answer [class=transient] [refused] [overtaken] [down] [retry-after=5s] [adopted] [changes=create,grant] [doubt=grant] [account=a remote=r state=active]
 //	       [withheld=approval_missing,approval_forged]
 //	       [held=mass-leaver.12345678] [counted=mass-leaver]
 //	       [asked=create,grant]
@@ -145,6 +145,9 @@ func (p *player) result(args map[string]string) account.Result {
 		r.Round, _ = strconv.Atoi(late)
 	}
 	_, r.Refused = args["refused"]
+	if _, r.Overtaken = args["overtaken"]; r.Overtaken {
+		r.Refused, r.Class = true, connector.Transient
+	}
 	_, r.Down = args["down"]
 	_, r.Adopted = args["adopted"]
 	for i, reason := range strings.FieldsFunc(args["withheld"], func(r rune) bool { return r == ',' }) {
@@ -211,6 +214,9 @@ func (p *player) tell(d account.Decision) string {
 	}
 	if d.Call != nil {
 		line("call v%d attempt %d round %d account=%q remote=%q", d.Call.Want.Version, d.Call.Intent.Attempt, d.Call.Intent.Round, d.Call.Account, d.Call.RemoteID)
+	}
+	if d.Overtaken != "" {
+		line("the call in flight is overtaken")
 	}
 	if open := d.State.Ticket(); d.Moved && open != nil {
 		line("shown: a ticket of v%d for %d steps", open.Version, len(open.Steps))

@@ -31,6 +31,8 @@ type Work struct {
 	call   *Call
 	forget bool
 	moved  bool // the ticket is another one, or none any more
+
+	overtaken string
 }
 
 // Decision is what follows. Everything in it is committed together; only then is Call performed.
@@ -41,6 +43,8 @@ type Decision struct {
 	WakeAt time.Time // zero: no timer
 	Forget bool      // nothing is left to know of the account: delete the state
 	Moved  bool      // State.Ticket is another one than before, or none any more
+	// Overtaken is the call in flight that need not be made if it has not begun, by Intent.Event; empty: none.
+	Overtaken string
 }
 
 // Wanted takes a desired record: newer ones count, older ones do not, and the same one again drives what is parked.
@@ -56,6 +60,7 @@ func (w Work) Wanted(d event.Desired) Decision {
 	case s.Intent != nil:
 		next := WantOf(d)
 		s.Next = &next
+		w.overtaken = s.Overtaken()
 	default:
 		w.adopt(WantOf(d))
 		w.start(Replay)
@@ -153,7 +158,7 @@ func IntentID(want Want) string {
 }
 
 func (w *Work) decide() Decision {
-	d := Decision{State: w.State, Events: w.events, Call: w.call, Forget: w.forget, Moved: w.moved}
+	d := Decision{State: w.State, Events: w.events, Call: w.call, Forget: w.forget, Moved: w.moved, Overtaken: w.overtaken}
 	if s := w.State; s.Intent == nil {
 		d.WakeAt = earliest(s.NextAt, s.alarmAt())
 	}

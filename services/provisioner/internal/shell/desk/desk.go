@@ -54,6 +54,7 @@ type target struct {
 	rules   Rules
 	gate    *gate
 	line    line
+	queue   queue
 	pace    *pacer
 	breaker breaker
 	rights  rights
@@ -98,10 +99,19 @@ func (d *Desk) Do(ctx context.Context, c account.Call) (r account.Result, ok boo
 	if !d.gate.await(ctx, c.Partition) {
 		return r, false
 	}
-	if err := t.line.enter(ctx, c.Want.Lane); err != nil {
+	waits, leave := t.queue.join(ctx, c)
+	err := t.line.enter(waits, c.Want.Lane)
+	if err == nil {
+		defer t.line.leave()
+	}
+	r.Overtaken = waits.Err() != nil
+	if leave(); ctx.Err() != nil {
 		return r, false
 	}
-	defer t.line.leave()
+	if r.Overtaken {
+		r.Refused, r.Class, r.Ended = true, connector.Transient, d.opts.Clock.Now()
+		return r, true
+	}
 	t.do(ctx, c, &r)
 	if ctx.Err() != nil {
 		return r, false
