@@ -31,6 +31,14 @@ func (t *Target) Offers(kind string) bool {
 	return slices.ContainsFunc(t.Entitlements, func(k Text) bool { return k.Value == kind })
 }
 
+// ServiceAccount reports whether accounts of that name belong to a service, and to no person.
+func (t *Target) ServiceAccount(name string) bool {
+	return slices.ContainsFunc(t.Reconcile.Service, func(s Service) bool {
+		ok, err := path.Match(strings.ToLower(s.Accounts.Value), strings.ToLower(name))
+		return err == nil && ok // the pattern was checked with its file
+	})
+}
+
 // Account says what an account in the target is called and holds.
 type Account struct {
 	Name       Expr      `key:"name" is:"required" doc:"CEL; fixed once created"`

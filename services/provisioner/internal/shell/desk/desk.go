@@ -19,6 +19,8 @@ type Target struct {
 	Concurrency int                                 // calls at a time, at least 1
 	Rate        float64                             // requests a second; 0: no limit
 	Timeout     time.Duration                       // of one request; 0: connector.DefaultTimeout
+	// Reserved says of which names the accounts are no person's, and never become one's; nil: of none.
+	Reserved func(account string) bool
 }
 
 // Options of a Desk.
@@ -35,8 +37,8 @@ type Options struct {
 type Rules interface {
 	// Warrant returns what may be driven of want at now, and what is left out; an error: it cannot be told now.
 	Warrant(want account.Want, now time.Time) (account.Want, []account.Withheld, error)
-	// Guards of the policy in force.
-	Guards() []guard.Rule
+	// Guards of the policy in force; known is false while it cannot be told which they are.
+	Guards() (guards []guard.Rule, known bool)
 }
 
 // Desk makes the calls to all targets.
@@ -72,6 +74,9 @@ func New(targets []Target, o Options) *Desk {
 	d := &Desk{opts: o, targets: map[string]*target{}, metrics: newMetrics(), gate: newGate(o)}
 	for _, t := range targets {
 		t.Timeout = cmp.Or(t.Timeout, connector.DefaultTimeout)
+		if t.Reserved == nil {
+			t.Reserved = func(string) bool { return false }
+		}
 		d.targets[t.Name] = &target{Target: t, clock: o.Clock, rules: o.Rules, gate: d.gate, line: line{size: max(1, t.Concurrency)}, pace: newPacer(o.Clock, t.Rate)}
 	}
 	return d
@@ -121,14 +126,18 @@ func (d *Desk) Do(ctx context.Context, c account.Call) (r account.Result, ok boo
 	return r, true
 }
 
+// unnoticed is how long an instance that is cut off from Kafka, and not from the target, may go on after its partitions were
+// given to others: it asks every sixth of the session's time-out whether they are still its own.
+const unnoticed = 4 * time.Second
+
 // quarantine is how long an earlier call of the same intent may be acting at the target. Another instance may have sent
-// its last request just before it lost the partition, and a request lasts Timeout at most. A call of our own ended with
+// its last request just before it noticed that it lost the partition, and a request lasts Timeout at most. A call of our own ended with
 // its process or its context; only the target may be busy with it for a moment.
 func (d *Desk) quarantine(t *target, c account.Call) time.Duration {
 	if c.Intent.By == d.opts.Instance {
 		return min(t.Timeout, d.opts.Settle)
 	}
-	return t.Timeout
+	return t.Timeout + unnoticed
 }
 
 func wait(ctx context.Context, d time.Duration) bool {
@@ -172,7 +181,7 @@ func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
 		err = g.drive(ctx, c, r)
 		t.give(g)
 	} else {
-		g = &guarded{t: t}
+		g = &guarded{t: t, failed: true}
 	}
 	now = t.clock.Now()
 	t.breaker.note(now, trial, !g.failed, ctx.Err() != nil)
@@ -183,7 +192,7 @@ func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
 	case g.held != nil: // no failure
 	case g.wait > 0:
 		r.Refused, r.Class, r.RetryAfter = true, connector.Throttled, g.wait
-		r.Message = "not tried: partitions are changing hands, and a guard is at its limit"
+		r.Message = "not tried: the guards cannot tell yet: partitions are changing hands, or the policy is not there"
 	case err != nil:
 		r.Class, r.Message, r.RetryAfter = connector.ClassOf(err), shorten(err.Error()), connector.RetryAfter(err)
 		r.Refused = g.refused
@@ -244,8 +253,12 @@ func (d *Desk) Probe(ctx context.Context, name string) Health {
 		if err := t.line.enter(ctx, lanesFirst); err != nil {
 			return Down
 		}
-		t.answered, t.probedAt = t.read(ctx), now
+		answered := t.read(ctx)
 		t.line.leave()
+		if ctx.Err() != nil { // cut off by us: it says nothing of the target
+			return Down
+		}
+		t.answered, t.probedAt = answered, now
 	}
 	return t.breaker.probed(t.clock.Now(), t.answered)
 }

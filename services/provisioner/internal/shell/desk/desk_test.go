@@ -24,7 +24,7 @@ func (machine) Now() time.Time { return time.Now() }
 // everything may be given, and nothing is counted.
 type everything struct{}
 
-func (everything) Guards() []guard.Rule { return nil }
+func (everything) Guards() ([]guard.Rule, bool) { return nil, true }
 
 func (everything) Warrant(want account.Want, _ time.Time) (account.Want, []account.Withheld, error) {
 	return want, nil, nil
@@ -177,7 +177,7 @@ func TestACallThatTakesTooLongIsCutOff(t *testing.T) {
 
 func TestATakeoverWaitsUntilTheCallsOfTheOldOwnerHaveEnded(t *testing.T) {
 	t.Parallel()
-	for by, want := range map[string]time.Duration{"0": time.Second, "1": 10 * time.Second} {
+	for by, want := range map[string]time.Duration{"0": time.Second, "1": 14 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			c := call("a", event.LaneJoiner)
 			c.Takeover, c.Intent.By = true, by
@@ -294,7 +294,7 @@ func TestATargetThatCannotBeOpenedIsAFailureOfItsCalls(t *testing.T) {
 	bad := connector.Errorf(connector.Invalid, "open target chat", "no such secret")
 	d := newDesk(nil, func(t *Target) { t.Open = func() (connector.Connector, error) { return nil, bad } })
 	r, ok := d.Do(t.Context(), call("a", event.LaneJoiner))
-	if !ok || r.Class != connector.Invalid || r.Message == "" {
+	if !ok || r.Class != connector.Transient || r.Message == "" {
 		t.Errorf("result: %+v", r)
 	}
 }

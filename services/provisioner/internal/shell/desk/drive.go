@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -74,7 +75,7 @@ func (g *guarded) find(ctx context.Context, c account.Call, want *connector.Desi
 		return d.ExternalID, nil
 	case !c.Want.Numbered:
 		want.Account = c.Want.AccountName
-		return true, nil
+		return true, g.unreserved(want.Account)
 	case !d.ExternalID:
 		return false, connector.Errorf(connector.Unsupported, "name account "+c.Want.AccountName,
 			"numbered names need a target that keeps the identity's id with the account: without it, whose an existing account is cannot be told")
@@ -92,8 +93,18 @@ func (g *guarded) freeName(ctx context.Context, base, externalID string) (string
 	if !errors.Is(err, connector.ErrNotFound) {
 		return "", err
 	}
-	name, _, err := connector.FindFree(ctx, g, base, connector.Ours(externalID))
-	return name, err
+	ours := connector.Ours(externalID)
+	name, _, err := connector.FindFree(ctx, g, base, func(o connector.Object) bool { return ours(o) && !g.t.Reserved(o.Account) })
+	return name, cmp.Or(err, g.unreserved(name))
+}
+
+// unreserved refuses a name whose account is a service's: a person who is called like one would come by all that it may.
+func (g *guarded) unreserved(name string) error {
+	if !g.t.Reserved(name) {
+		return nil
+	}
+	return connector.Errorf(connector.Invalid, "name account "+name,
+		"accounts of that name belong to services (reconcile.service of the target file); correct that, or account.name")
 }
 
 // findOrphan says whether the account is still as it was listed: there, and nobody's.

@@ -20,7 +20,7 @@ import (
 // What was counted rests in the state of each account, and is given back by Seat when a partition is taken.
 type gate struct {
 	clock      stream.Clock
-	rules      func() []guard.Rule
+	rules      func() ([]guard.Rule, bool)
 	partitions int
 
 	mu      sync.Mutex
@@ -144,6 +144,11 @@ func (g *gate) leave(partition int32, mine *seated) {
 		g.remove(partition)
 		g.changed = g.clock.Now()
 	}
+	if len(g.seats) == 0 { // what people decide from now on, nobody tells us: partitions bring it along
+		clear(g.paused)
+		clear(g.trips)
+		clear(g.windows)
+	}
 }
 
 func (g *gate) remove(partition int32) {
@@ -185,7 +190,10 @@ type verdict struct {
 
 // ask is asked before every change.
 func (g *gate) ask(c account.Call, op connector.Op) verdict {
-	rules := g.rules()
+	rules, known := g.rules()
+	if !known && c.Want.Lane != event.LaneEmergency {
+		return verdict{wait: settleGate}
+	}
 	item := ""
 	if len(op.Want.Entitlements) > 0 && op.Verb != connector.Create {
 		item = op.Want.Entitlements[0]

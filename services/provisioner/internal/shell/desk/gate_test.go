@@ -22,8 +22,8 @@ type few struct {
 	count int
 }
 
-func (f few) Guards() []guard.Rule {
-	return []guard.Rule{{Name: "few", Action: "create", Window: time.Hour, Count: f.count}}
+func (f few) Guards() ([]guard.Rule, bool) {
+	return []guard.Rule{{Name: "few", Action: "create", Window: time.Hour, Count: f.count}}, true
 }
 
 func gated(count, partitions int) (*Desk, *memory.Target) {

@@ -2,7 +2,6 @@ package desk
 
 import (
 	"context"
-	"fmt"
 
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
@@ -22,7 +21,8 @@ func (t *target) open() (*guarded, error) {
 	if t.lease == nil {
 		c, err := t.Open()
 		if err != nil {
-			return nil, fmt.Errorf("open target %s: %w", t.Name, err)
+			// It opened when the service started: secrets are being exchanged, say.
+			return nil, &connector.Error{Class: connector.Transient, Op: "open target " + t.Name, Err: err}
 		}
 		t.lease = &lease{c: c}
 	}

@@ -72,16 +72,17 @@ func (r *Rules) Warrant(want account.Want, now time.Time) (account.Want, []accou
 	})
 }
 
-// Guards of the policy in force; those before it stand until it can be read.
-func (r *Rules) Guards() []guard.Rule {
+// Guards of the policy in force; those before it stand until it can be read. known is false while there are none before it.
+func (r *Rules) Guards() (guards []guard.Rule, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if hash := r.policies.InForce(); hash != r.of {
+	hash := r.policies.InForce()
+	if hash != r.of {
 		if b, err := r.policies.Bundle(hash); err == nil {
 			r.guards, r.of = guard.Of(b), hash
 		}
 	}
-	return r.guards
+	return r.guards, hash == "" || r.of != ""
 }
 
 func (r *Rules) rightsOf(hash string) (warrant.Rights, error) {
