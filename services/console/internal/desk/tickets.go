@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
 )
 
@@ -38,7 +39,7 @@ type Ticket struct {
 type TicketStep struct {
 	Verb       string            `json:"verb"`
 	Item       string            `json:"item" doc:"of grant and revoke: kind/name; of an update that is closed: the attribute's name"`
-	Enabled    bool              `json:"enabled" doc:"of create: people can sign in at once"`
+	Enabled    *bool             `json:"enabled,omitempty" doc:"of create: whether people can sign in at once"`
 	Attributes map[string]string `json:"attributes,omitempty" doc:"of create and update; an empty value is to be removed"`
 }
 
@@ -100,7 +101,10 @@ func (d *Desk) openTicket(t event.Ticket, mayClose bool) Ticket {
 	out := Ticket{ID: t.ID, State: TicketOpen, Target: t.Target, Account: t.Account, Person: d.named(t.IdentityID), Lane: string(t.Lane), CaseID: string(t.CaseID),
 		Steps: make([]TicketStep, len(t.Steps)), OpenedAt: t.OpenedAt, MayClose: mayClose}
 	for i, s := range t.Steps {
-		out.Steps[i] = TicketStep(s)
+		out.Steps[i] = TicketStep{Verb: s.Verb, Item: s.Item, Attributes: s.Attributes}
+		if s.Verb == string(connector.Create) {
+			out.Steps[i].Enabled = &s.Enabled
+		}
 	}
 	return out
 }

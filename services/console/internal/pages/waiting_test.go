@@ -48,6 +48,9 @@ func TestATicketIsClosedWithAPlainForm(t *testing.T) {
 	w, b := open(t)
 	fill(t, w)
 	b.signIn("1000")
+	if _, body := b.get("/tickets?view=closed"); !strings.Contains(body, "Create the account\n") || !strings.Contains(body, "no key is left") {
+		t.Errorf("closed:\n%s", body)
+	}
 	_, body := b.get("/tickets")
 	for _, want := range []string{`action="/tickets/t-1/done"`, `formaction="/tickets/t-1/refuse"`, "Take away key/garage", "4 &lt;b&gt;", "no value", `<span class="count">1<span class="hidden"> waiting for you`} {
 		if !strings.Contains(body, want) {
@@ -78,7 +81,7 @@ func TestWhoMayNotCloseATicketSeesNoForm(t *testing.T) {
 	w, b := open(t)
 	fill(t, w)
 	b.signIn("1002")
-	if _, body := b.get("/tickets?view=open"); strings.Contains(body, "<textarea") || !strings.Contains(body, "1001 in keys") {
+	if _, body := b.get("/tickets?view=open"); strings.Contains(body, "<textarea") || !strings.Contains(body, "Account 1001 in keys") {
 		t.Errorf("a stranger sees:\n%s", body)
 	}
 	if _, body := b.get("/tickets"); !strings.Contains(body, "Nothing waits for you") {
@@ -126,7 +129,7 @@ func TestADeadLetterIsCorrectedReplayedAndDiscardedWithPlainForms(t *testing.T) 
 			t.Errorf("the page lacks %s:\n%s", want, body)
 		}
 	}
-	if _, body := b.get("/dead-letters/dl-3"); strings.Contains(body, "Replay as it is") || !strings.Contains(body, "A link of a chain") {
+	if _, body := b.get("/dead-letters/dl-3"); strings.Contains(body, "Replay it as it is") || !strings.Contains(body, "A link of a chain") {
 		t.Errorf("a link of a chain:\n%s", body)
 	}
 	if _, body := b.get("/dead-letters/dl-4"); strings.Contains(body, "<form class=\"decide") || !strings.Contains(body, "Resolved by replay") {

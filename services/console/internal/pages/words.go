@@ -89,7 +89,7 @@ func length(ms int64) string {
 func step(s desk.TicketStep) string {
 	switch s.Verb {
 	case "create":
-		if !s.Enabled {
+		if s.Enabled != nil && !*s.Enabled {
 			return "Create the account, disabled for now"
 		}
 		return "Create the account"

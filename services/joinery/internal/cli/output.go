@@ -230,7 +230,7 @@ func cell(node *yaml.Node) string {
 		}
 		return strings.Join(parts, ",")
 	case yaml.MappingNode:
-		if name := lookUp(node, "name"); name != nil { // an id with a name for people
+		if name := lookUp(node, "name"); name != nil && lookUp(node, "id") != nil { // an id with a name for people
 			return cell(name)
 		}
 		parts := make([]string, 0, len(node.Content)/2)
