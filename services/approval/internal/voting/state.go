@@ -92,10 +92,11 @@ func (s State) mayDecide(id event.IdentityID) bool {
 	return s.barred(id) == "" && (slices.Contains(named, id) || slices.Contains(named, event.Anybody))
 }
 
-// enough says whether those who may decide the open stage can reach its quorum.
+// enough says whether those who may decide the open stage can reach its quorum, with those who have: what they said stands,
+// also if they have left since.
 func (s State) enough() bool {
-	named := s.eligible()
-	return len(named) >= s.quorum() || slices.Contains(named, event.Anybody)
+	asked := s.asked()
+	return s.approvals()+len(asked) >= s.quorum() || slices.Contains(asked, event.Anybody)
 }
 
 func (s State) voted(id event.IdentityID) bool { return slices.Contains(s.Votes, Vote{s.Stage, id}) }

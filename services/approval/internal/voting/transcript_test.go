@@ -20,7 +20,7 @@ import (
 //
 //	stage NAME by=A,B [fallback=C] [escalate=24h:D] [deny=5d] [quorum=2] [exclude=previous]    of the next request
 //	request [from=PERSON] [for=90d]
-//	approve|deny PERSON [id=COMMAND]
+//	approve|deny PERSON [id=COMMAND] [after=DURATION]   said so long after now, and before any timer has fired
 //	delegate PERSON to=PERSON
 //	applaud PERSON                 an act of no known kind
 //	again                          the same request once more
@@ -69,6 +69,13 @@ func (r *room) work() voting.Work {
 	return voting.Work{State: restored, Cause: fmt.Sprintf("record-%d", r.records), Now: r.now, Signer: r.key}
 }
 
+// after is work that is done later, though no timer has fired.
+func (r *room) after(late string) voting.Work {
+	w := r.work()
+	w.Now = w.Now.Add(2 * r.duration(late))
+	return w
+}
+
 func (r *room) run(words []string) {
 	args := map[string]string{}
 	for _, w := range words {
@@ -97,7 +104,7 @@ func (r *room) run(words []string) {
 		if id == "" {
 			id = fmt.Sprintf("command-%d", r.records)
 		}
-		r.show(r.work().Voted(event.ApprovalCommand{ID: id, Kind: event.VoteKind(words[0]), IdentityID: "ada", Actor: event.IdentityID(words[1]), To: event.IdentityID(args["to"])}))
+		r.show(r.after(args["after"]).Voted(event.ApprovalCommand{ID: id, At: r.now.Add(r.duration(args["after"])), Kind: event.VoteKind(words[0]), IdentityID: "ada", Actor: event.IdentityID(words[1]), To: event.IdentityID(args["to"])}))
 	case "wait":
 		r.waitFor(r.duration(words[1]))
 	default:

@@ -166,6 +166,9 @@ func (w Work) Voted(c event.ApprovalCommand) Decision {
 		return w.decide()
 	}
 	s.Taken = append(s.Taken, c.ID)
+	if w.late(c) {
+		w.expire()
+	}
 	if reason := w.objection(c); reason != "" {
 		w.emit(event.ApprovalVoteRefused, event.Meta{Actor: string(c.Actor), Outcome: "refused", Reason: reason, Message: objections[reason]})
 		return w.decide()
@@ -189,6 +192,21 @@ func (w Work) Voted(c event.ApprovalCommand) Decision {
 		}
 	}
 	return w.decide()
+}
+
+// late says whether a command was given after the time to decide, though nothing has said yet that this is over. One given
+// in time counts, however long it was on the way.
+func (w *Work) late(c event.ApprovalCommand) bool {
+	given := w.Now
+	if !c.At.IsZero() && c.At.Before(given) {
+		given = c.At
+	}
+	s := w.State
+	return s.Closed == "" && !s.dueAt().IsZero() && !given.Before(s.dueAt())
+}
+
+func (w *Work) expire() {
+	w.close(event.ApprovalExpired, Expired, reasonTimeout, "Nobody decided in time.")
 }
 
 // objection says why a command does not count; empty: it does.
@@ -234,7 +252,7 @@ func (w Work) Due() Decision {
 		case s.Closed != "":
 			return Decision{Forget: true}
 		case at.Equal(s.dueAt()):
-			w.close(event.ApprovalExpired, Expired, reasonTimeout, "Nobody decided in time.")
+			w.expire()
 		default:
 			s.Escalated = true
 			w.emit(event.ApprovalEscalated, event.Meta{Outcome: "open", Reason: reasonTimeout})
