@@ -104,7 +104,11 @@ func (w *Work) state(a *Account, needed bool) event.AccountState {
 		}
 		return s
 	}
-	if !a.exists() {
+	switch {
+	case a.exists():
+	case a.State == event.AccountAbsent && a.Applied < a.Version && w.State.onLegalHold(): // it may not be gone yet
+		return event.AccountDisabled
+	default:
 		return ""
 	}
 	if standing == held {
@@ -122,10 +126,11 @@ func (w *Work) state(a *Account, needed bool) event.AccountState {
 	return event.AccountDisabled
 }
 
-// retire marks accounts that are too old to be used again by who comes back: they go, and others are made.
-func (s *State) retire(l policy.Lifecycle, at time.Time) {
+// retire marks accounts that are too old to be used again by who comes back: they go, and others are made. What counts
+// is how long the person is away, whenever that they come back was known.
+func (s *State) retire(l policy.Lifecycle) {
 	for i, a := range s.Accounts {
-		old := !l.ReuseAccounts || at.After(a.Idle.Add(l.RehireWithin))
+		old := !l.ReuseAccounts || s.Person.Start.After(a.Idle.Add(l.RehireWithin))
 		if a.exists() && !a.Idle.IsZero() && old {
 			s.Accounts[i].Retired = true
 		}

@@ -61,7 +61,7 @@ func employments(p event.Person) []event.Person {
 
 // jobs are the employments that give access now: the person has what any of them gives.
 func (w *Work) jobs() []event.Person {
-	return slices.DeleteFunc(employments(*w.State.Person), func(job event.Person) bool { return w.stands(job) != present })
+	return slices.DeleteFunc(employments(*w.State.Person), func(job event.Person) bool { return w.stands(job) != present || w.lacksEnd(job) })
 }
 
 // status is that of the first employment that gives access, else that of the one that counts.
@@ -82,9 +82,11 @@ func (w *Work) limit(job event.Person) time.Time {
 }
 
 // over says whether an employment has lasted as long as policy allows.
-func (w *Work) over(job event.Person) bool {
+func (w *Work) over(job event.Person) bool { return w.overAt(job, w.at) }
+
+func (w *Work) overAt(job event.Person, at time.Time) bool {
 	limit := w.limit(job)
-	return !limit.IsZero() && !w.at.Before(limit)
+	return !limit.IsZero() && !at.Before(limit)
 }
 
 // ends is when the access of an employment ends: its end, or what policy allows at most; zero: it does not.
@@ -95,16 +97,15 @@ func (w *Work) lacksEnd(job event.Person) bool {
 	return job.WorkerType == contractor && job.End.IsZero() && w.Bundle.Lifecycle().ContractorRequireEnd
 }
 
-// onLegalHold says whether nothing of the person may be deleted.
+// onLegalHold says whether nothing of the person may be deleted: any of the employments may say so.
 func (s State) onLegalHold() bool {
-	if s.Person == nil {
-		return false
-	}
-	switch s.Person.Attributes[legalHold] {
-	case "", "false", "no", "0":
-		return false
-	}
-	return true
+	return s.Person != nil && slices.ContainsFunc(employments(*s.Person), func(job event.Person) bool {
+		switch job.Attributes[legalHold] {
+		case "", "false", "no", "0":
+			return false
+		}
+		return true
+	})
 }
 
 // jobEnded says whether the trigger is the end of one of several employments: what only it gave goes with it.
@@ -112,10 +113,10 @@ func (w *Work) jobEnded() bool {
 	if w.by.before == nil || w.by.kind == event.Conversion {
 		return false
 	}
-	live := func(p event.Person) int {
-		return len(slices.DeleteFunc(employments(p), func(job event.Person) bool { return job.Status == event.StatusEnded }))
+	live := func(p event.Person, at time.Time) int {
+		return len(slices.DeleteFunc(employments(p), func(job event.Person) bool { return job.Status == event.StatusEnded || w.overAt(job, at) }))
 	}
-	return live(*w.by.before) > live(*w.State.Person)
+	return live(*w.by.before, w.State.Reviewed) > live(*w.State.Person, w.at)
 }
 
 // input is what policy is asked about the person, in one of their employments.

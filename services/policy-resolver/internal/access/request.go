@@ -113,7 +113,7 @@ func (w *Work) refusal(q event.AccessRequest) (reason, message string) {
 	case q.Kind == event.RequestRevoke:
 		return "", ""
 	case w.standing() != present:
-		return refusedAbsent, "The person is not employed now, or is held."
+		return refusedAbsent, "The person has no employment now that gives access, or is held."
 	case pending:
 		return refusedPending, "The role is being decided already."
 	case q.Kind == event.RequestGrant && has && a.Grace.IsZero():
@@ -125,7 +125,7 @@ func (w *Work) refusal(q event.AccessRequest) (reason, message string) {
 // ineligible says why policy does not allow the role now, in any of the employments. waiver is a separation of duties
 // that it may break.
 func (w *Work) ineligible(role, waiver string) (reason, message string) {
-	reason, message = refusedAbsent, "The person is not employed now, or is held."
+	reason, message = refusedAbsent, "The person has no employment now that gives access, or is held."
 	for _, job := range w.jobs() {
 		may, why, err := w.Bundle.MayRequest(role, w.input(job))
 		if may {

@@ -45,7 +45,8 @@ func (w *Work) decideRoles() {
 		w.revokeAll(reasonNotStarted)
 		return
 	}
-	jobs := w.entitling()
+	w.findTerms()
+	jobs := w.jobs()
 	rights, err := w.rights(jobs)
 	if err != nil { // what is had stays, until the rule can be decided
 		w.find("birthright", finding{class: classInvalid, blocks: true, message: err.Error()})
@@ -72,18 +73,19 @@ func (w *Work) ended() string {
 	return reasonEnded
 }
 
-// entitling are the employments that roles may follow from; of the others it finds what is wrong.
-func (w *Work) entitling() []event.Person {
-	return slices.DeleteFunc(w.jobs(), func(job event.Person) bool {
+// findTerms finds contracts without an end date, or with one too late.
+func (w *Work) findTerms() {
+	for _, job := range employments(*w.State.Person) {
+		if w.stands(job) != present {
+			continue
+		}
 		if limit := w.limit(job); !limit.IsZero() && job.End.After(limit) {
 			w.find("max-term", finding{class: classInvalid, message: "The contract is longer than policy allows: access ends " + limit.UTC().Format(time.DateOnly) + "."})
 		}
 		if w.lacksEnd(job) {
 			w.find("contract-end", finding{class: classQuarantined, refused: true, message: "A contractor needs an end date before access is given."})
-			return true
 		}
-		return false
-	})
+	}
 }
 
 // rights are the birthrights of all employments together, by role; the first that gives a role explains it.
@@ -206,7 +208,7 @@ func (w *Work) restore() {
 	for _, a := range former {
 		_, has := w.State.role(a.Role)
 		over := !a.Expires.IsZero() && !w.at.Before(a.Expires)
-		if _, breaks := w.breaks(a.Role); has || over || breaks || !w.mayHave(a.Role, w.jobs()) {
+		if reason, _ := w.ineligible(a.Role, ""); has || over || reason != "" {
 			continue
 		}
 		if info, _ := w.Bundle.Role(a.Role); info.Privileged {

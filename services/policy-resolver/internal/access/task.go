@@ -31,25 +31,27 @@ type task struct {
 }
 
 // remind tells, as the end of a contract comes near, that access ends with it; whoever manages the person is asked to
-// see to it. A task that was given stands until the contract ends or is extended.
+// see to it. A task that was given stands until the contract ends or is extended. An end that is near as soon as it is
+// known is told at once.
 func (w *Work) remind() {
 	p := w.State.Person
-	if p == nil || p.Emergency || w.State.Reviewed.IsZero() {
+	if p == nil || p.Emergency {
 		return
 	}
 	for _, job := range w.jobs() {
 		end := w.ends(job)
 		id := event.DeriveID("task", 0, string(w.ID), taskContractEnd, end.UTC().Format(time.RFC3339))
 		given := slices.ContainsFunc(w.State.Requests, func(q Request) bool { return q.ID == id })
+		near, fresh := false, !given
 		for _, at := range reminders(job, w.Bundle.Lifecycle(), end) {
-			if !at.After(w.State.Reviewed) || at.After(w.at) {
-				continue
-			}
-			given = true
-			w.access(event.AccessEvent{Until: end, Meta: event.Meta{Kind: event.AccessRevokeScheduled, Outcome: "reminded", Reason: "contract_end",
-				Message: fmt.Sprintf("The contract and its access end %s, in %s.", end.UTC().Format(time.DateOnly), inDays(end.Sub(at)))}})
+			near = near || !at.After(w.at)
+			fresh = fresh || at.After(w.State.Reviewed) && !at.After(w.at)
 		}
-		if given {
+		if near && fresh {
+			w.access(event.AccessEvent{Until: end, Meta: event.Meta{Kind: event.AccessRevokeScheduled, Outcome: "reminded", Reason: "contract_end",
+				Message: fmt.Sprintf("The contract and its access end %s, in %s.", end.UTC().Format(time.DateOnly), inDays(end.Sub(w.at)))}})
+		}
+		if near {
 			say := fmt.Sprintf("The contract ends %s: have it extended at its source, or let the access end.", end.UTC().Format(time.DateOnly))
 			w.tasks = append(w.tasks, w.manages(task{id: id, process: taskContractEnd, say: say}))
 		}
@@ -57,7 +59,7 @@ func (w *Work) remind() {
 }
 
 func inDays(d time.Duration) string {
-	if days := int(d.Hours() / 24); days != 1 {
+	if days := int((d.Hours() + 12) / 24); days != 1 {
 		return fmt.Sprintf("%d days", days)
 	}
 	return "1 day"

@@ -256,6 +256,8 @@ func (p *play) job(id string, args map[string]string) {
 			s.End = p.time(v)
 		case "status":
 			s.Status = event.Status(v)
+		case "hold":
+			s.Attributes = map[string]string{"legal_hold": v}
 		default:
 			p.set(&s.Profile, k, v)
 		}

@@ -78,7 +78,7 @@ func (w Work) Happened(e event.IdentityEvent) Decision {
 	w.open(event.CaseID(event.DeriveID("case", 0, string(e.EventID))), e.Changed)
 	if e.Kind == event.Hire || e.Kind == event.Rehire {
 		w.State.Former = nil // nothing is resurrected
-		w.State.retire(w.Bundle.Lifecycle(), w.base())
+		w.State.retire(w.Bundle.Lifecycle())
 	}
 	w.merge(e, before)
 	w.review()
