@@ -80,6 +80,8 @@ type Fact struct {
 	Candidates []IdentityID `avro:"candidates" json:"candidates,omitempty"`
 	// Actor is the person who said whose record this is; empty: nobody had to.
 	Actor IdentityID `avro:"actor" json:"actor,omitempty"`
+	// Why is what that person said.
+	Why string `avro:"why" json:"why,omitempty"`
 	// Related is the other identity of a merge or split. Feeds is what it hands over: workers with all that is known of
 	// them, in the form of ingest's own state; empty: the fact only asks for that.
 	Related IdentityID `avro:"related" json:"related,omitempty"`
@@ -97,6 +99,20 @@ type IntakeCommand struct {
 	IdentityID IdentityID `avro:"identity_id" json:"identity_id"` // whose; empty: nobody's yet, the worker is a new person
 	Actor      IdentityID `avro:"actor" json:"actor"`
 	Reason     string     `avro:"reason" json:"reason"`
+}
+
+// Waiting is what waits of one worker of whom nobody knows whose it is: the value of jml.intake.waiting.v1, keyed
+// `source/source_key`. Once nothing waits a tombstone follows.
+type Waiting struct {
+	Source     string         `avro:"source"`
+	SourceKey  string         `avro:"source_key"`
+	Reason     string         `avro:"reason"`     // of the first: Fact.Parked
+	Candidates []IdentityID   `avro:"candidates"` // who it may be, though no strong key says so
+	New        IdentityID     `avro:"new"`        // who it is if nobody known; empty: none of the records may make a person
+	Whose      IdentityID     `avro:"whose"`      // known already: the records wait for another worker that they name
+	Since      time.Time      `avro:"since"`
+	Count      int            `avro:"count"`   // of records that wait
+	Records    []SourceRecord `avro:"records"` // the newest of them
 }
 
 // IdentityEvent is a lifecycle transition: the value of jml.identity.event.v1.

@@ -19,12 +19,13 @@ var update = flag.Bool("update", false, "write the newest .avsc of each topic fr
 
 // newest is the version each topic's schema is at. To change a record: raise it here, run with -update, and commit
 // the new file; the old ones stay for ever.
-var newest = map[event.Topic]string{event.IdentityEvents: "v3", event.IdentityFacts: "v2", event.IdentityDirectory: "v3", event.AccessDesired: "v5", event.AccessEvents: "v5", event.AccessRequests: "v2", event.ApprovalRequests: "v2"}
+var newest = map[event.Topic]string{event.IdentityEvents: "v3", event.IdentityFacts: "v3", event.UrgentFacts: "v2", event.IdentityDirectory: "v3", event.AccessDesired: "v5", event.AccessEvents: "v5", event.AccessRequests: "v2", event.ApprovalRequests: "v2"}
 
 var records = map[event.Topic]any{
 	event.SourceRecords:     event.SourceRecord{},
 	event.UrgentRecords:     event.SourceRecord{},
 	event.IntakeCommands:    event.IntakeCommand{},
+	event.WaitingRecords:    event.Waiting{},
 	event.SourceRejects:     event.Reject{},
 	event.IdentityFacts:     event.Fact{},
 	event.UrgentFacts:       event.Fact{},
@@ -113,6 +114,8 @@ func infer(typ reflect.Type) (*avro.Schema, error) {
 	switch reflect.New(typ).Elem().Interface().(type) {
 	case event.SourceRecord:
 		return avro.SchemaFor[event.SourceRecord]()
+	case event.Waiting:
+		return avro.SchemaFor[event.Waiting]()
 	case event.Reject:
 		return avro.SchemaFor[event.Reject]()
 	case event.Fact:

@@ -7,6 +7,7 @@ const (
 	SourceRecords     Topic = "jml.source.record.v1"
 	UrgentRecords     Topic = "jml.source.urgent.v1" // source records that overtake a backlog of the others
 	IntakeCommands    Topic = "jml.intake.command.v1"
+	WaitingRecords    Topic = "jml.intake.waiting.v1" // what waits of workers of whom nobody knows whose they are
 	SourceRejects     Topic = "jml.source.reject.v1"
 	SourceState       Topic = "jml.source.state.v1" // what adapters remember of their sources; bytes of their own
 	IdentityFacts     Topic = "jml.identity.fact.v1"

@@ -22,6 +22,7 @@ var goTypes = map[event.Topic]func() any{
 	event.SourceRecords:     func() any { return new(event.SourceRecord) },
 	event.UrgentRecords:     func() any { return new(event.SourceRecord) },
 	event.IntakeCommands:    func() any { return new(event.IntakeCommand) },
+	event.WaitingRecords:    func() any { return new(event.Waiting) },
 	event.UrgentFacts:       func() any { return new(event.Fact) },
 	event.SourceRejects:     func() any { return new(event.Reject) },
 	event.IdentityFacts:     func() any { return new(event.Fact) },

@@ -29,7 +29,7 @@ import (
 // assemble makes the desk of this console.
 func assemble(env service.Env, o Options, live *views, store desk.Archive, j *journal.Journal) *desk.Desk {
 	d := &desk.Desk{
-		Directory: &live.directory, Archive: store, Journal: j, Codec: wire.New(env.Registry), Inbox: live.inbox, Queue: live.queue, Policies: live.policies,
+		Directory: &live.directory, Archive: store, Journal: j, Codec: wire.New(env.Registry), Inbox: live.inbox, Queue: live.queue, Waiting: live.waiting, Policies: live.policies,
 		Topics: topicCatalog{j}, Schemas: schemaCatalog(o.Endpoints["registry"]), Prober: prober{env.ResolveTarget},
 		Check: checkPolicy(env.ConfigDir),
 		Activate: func(ctx context.Context, cfg *config.Config, actor, reason string, at time.Time) error {

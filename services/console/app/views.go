@@ -15,6 +15,7 @@ import (
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
 	"joinery.internal/services/console/internal/queue"
+	"joinery.internal/services/console/internal/waiting"
 )
 
 const (
@@ -28,6 +29,7 @@ type views struct {
 	directory liveDirectory
 	inbox     *inbox.Inbox
 	queue     *queue.Queue
+	waiting   *waiting.Room
 	policies  *published.View
 }
 
@@ -54,7 +56,7 @@ type view interface {
 
 // follow opens the views, returns when each has seen all that was there, and keeps them open until ctx ends.
 func follow(ctx context.Context, group *errgroup.Group, env service.Env) (*views, error) {
-	v := &views{inbox: inbox.New(), queue: queue.New(), policies: published.New(env.ConfigDir)}
+	v := &views{inbox: inbox.New(), queue: queue.New(), waiting: waiting.New(), policies: published.New(env.ConfigDir)}
 	o := env.Stream()
 	o.OnReady = nil
 	openers := map[string]func() (view, error){
@@ -71,6 +73,9 @@ func follow(ctx context.Context, group *errgroup.Group, env service.Env) (*views
 		},
 		"tickets": func() (view, error) {
 			return stream.Follow(ctx, o, func(r stream.Record) error { return v.ticket(o.Codec, r) }, event.OpenTickets)
+		},
+		"waiting workers": func() (view, error) {
+			return stream.Follow(ctx, o, func(r stream.Record) error { return v.worker(o.Codec, r) }, event.WaitingRecords)
 		},
 		"policy": func() (view, error) {
 			return stream.Follow(ctx, o, func(r stream.Record) error { return v.policy(o.Codec, r) }, event.PolicyBundles, event.PolicyActivations)
@@ -145,6 +150,19 @@ func (v *views) ticket(codec stream.Codec, r stream.Record) error {
 		return fmt.Errorf("decode %s: %w", r.ID(), err)
 	}
 	v.queue.Put(r.Key, &t)
+	return nil
+}
+
+func (v *views) worker(codec stream.Codec, r stream.Record) error {
+	if r.Value == nil {
+		v.waiting.Put(r.Key, nil)
+		return nil
+	}
+	var w event.Waiting
+	if err := codec.Decode(r.Value, string(r.Topic), &w); err != nil {
+		return fmt.Errorf("decode %s: %w", r.ID(), err)
+	}
+	v.waiting.Put(r.Key, &w)
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (in *intaker) command(tx *stream.Tx, r stream.Record) error {
 		return stream.Poison("invalid", err)
 	}
 	links.Put(tx, r.Key, id)
-	in.release(tx, r.Key, intake.Match{ID: id, How: intake.Assigned}, c.Actor)
+	in.release(tx, r.Key, intake.Match{ID: id, How: intake.Assigned}, intake.Said{By: c.Actor, Why: c.Reason})
 	return nil
 }
 

@@ -33,7 +33,7 @@ func Intake(sources []intake.Source, dir intake.Directory) stream.Topology {
 		Name: intakeName,
 		Inputs: []stream.Input{{Topic: event.UrgentRecords, Handle: in.handle, Entrance: true, Urgent: true}, {Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
 			{Topic: event.IntakeCommands, Handle: in.command, Entrance: true}, {Topic: event.SourceRejects, Handle: reject, Entrance: true}},
-		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}, {Topic: event.SourceRecords, Rekey: true}},
+		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}, {Topic: event.SourceRecords, Rekey: true}, {Topic: event.WaitingRecords}},
 		Idle:    in.recheck,
 	}
 }
@@ -81,10 +81,10 @@ func (in *intaker) handle(tx *stream.Tx, r stream.Record) error {
 	links.Put(tx, r.Key, match.ID)
 	if match.How == intake.AsNew { // what waited, waited for this hire
 		emit(tx, fact, urgent)
-		in.release(tx, r.Key, match, "")
+		in.release(tx, r.Key, match, intake.Said{})
 		return nil
 	}
-	in.release(tx, r.Key, match, "")
+	in.release(tx, r.Key, match, intake.Said{})
 	emit(tx, fact, urgent)
 	return nil
 }
@@ -140,13 +140,34 @@ func (in *intaker) park(tx *stream.Tx, key string, f event.Fact) error {
 	case 0:
 		in.count(tx, 1)
 	}
-	parked.Put(tx, key, append(waiting, f))
+	in.wait(tx, key, append(waiting, f))
 	return nil
+}
+
+// newest is how many of the records of a worker that wait people are shown.
+const newest = 3
+
+// wait keeps the records of a worker that wait, and lets people see them; none: nothing waits any more.
+func (in *intaker) wait(tx *stream.Tx, key string, waiting []event.Fact) {
+	if len(waiting) == 0 {
+		parked.Delete(tx, key)
+		tx.Emit(event.WaitingRecords, key, nil)
+		return
+	}
+	parked.Put(tx, key, waiting)
+	first := waiting[0]
+	whose, _ := links.Get(tx, key)
+	w := event.Waiting{Source: first.Record.Source, SourceKey: first.Record.SourceKey, Reason: first.Parked, Candidates: first.Candidates, Whose: whose,
+		New: firstIdentity(in.sources[first.Record.Source], waiting), Since: first.KnownAt, Count: len(waiting)}
+	for _, f := range waiting[max(0, len(waiting)-newest):] {
+		w.Records = append(w.Records, f.Record)
+	}
+	tx.Emit(event.WaitingRecords, key, w)
 }
 
 // release emits what waited for a worker, in order, now that it is known whose it is: an end by the fast lane, unless an
 // upsert goes before it. What still lacks another worker (a merge) goes on waiting.
-func (in *intaker) release(tx *stream.Tx, key string, whose intake.Match, actor event.IdentityID) {
+func (in *intaker) release(tx *stream.Tx, key string, whose intake.Match, said intake.Said) {
 	waiting, ok := parked.Get(tx, key)
 	if !ok {
 		return
@@ -161,14 +182,12 @@ func (in *intaker) release(tx *stream.Tx, key string, whose intake.Match, actor 
 		}
 		match.How = whose.How
 		inOrder = inOrder || f.Record.Kind == event.Upsert
-		emit(tx, intake.Release(f, match, actor), f.Record.Overtakes() && !inOrder || f.Record.Kind == event.Emergency)
+		emit(tx, intake.Release(f, match, said), f.Record.Overtakes() && !inOrder || f.Record.Kind == event.Emergency)
 	}
-	if len(rest) > 0 {
-		parked.Put(tx, key, rest)
-		return
+	in.wait(tx, key, rest)
+	if len(rest) == 0 {
+		in.count(tx, -1)
 	}
-	parked.Delete(tx, key)
-	in.count(tx, -1)
 }
 
 func (in *intaker) count(tx *stream.Tx, by int) {
@@ -194,7 +213,7 @@ func (in *intaker) recheck(tx *stream.Tx) error {
 			}
 			if match, found := intake.Correlate(src, f.Record, linked, in.dir); found {
 				links.Put(tx, key, match.ID)
-				in.release(tx, key, match, "")
+				in.release(tx, key, match, intake.Said{})
 				break
 			}
 		}

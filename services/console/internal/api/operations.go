@@ -18,7 +18,7 @@ var (
 // operations is the API. A person in a path or a parameter is named by identity id or employee number.
 func operations(d *desk.Desk) []operation {
 	var all []operation
-	for _, group := range []func(*desk.Desk) []operation{people, approvals, tickets, emergencies, guards, remedies, targets, figures, policies, cluster} {
+	for _, group := range []func(*desk.Desk) []operation{people, approvals, tickets, quarantine, emergencies, guards, remedies, targets, figures, policies, cluster} {
 		all = append(all, group(d)...)
 	}
 	return all

@@ -26,6 +26,7 @@ import (
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
 	"joinery.internal/services/console/internal/queue"
+	"joinery.internal/services/console/internal/waiting"
 )
 
 // Operator is the actor of acts that no person stands behind: the one who runs the pipeline on their own machine.
@@ -147,6 +148,7 @@ type Desk struct {
 	Codec     Codec
 	Inbox     *inbox.Inbox
 	Queue     *queue.Queue
+	Waiting   *waiting.Room
 	Policies  *published.View
 	Topics    Catalog
 	Schemas   Catalog

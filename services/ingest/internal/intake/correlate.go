@@ -130,9 +130,15 @@ func ObservedFact(src Source, r event.SourceRecord, now time.Time) event.Fact {
 	return f
 }
 
+// Said is a person's word on whose a worker is; zero: nobody had to say.
+type Said struct {
+	By  event.IdentityID
+	Why string
+}
+
 // Release is a parked fact once its identity is known. It was known when it came, and waited since then.
-func Release(f event.Fact, m Match, actor event.IdentityID) event.Fact {
-	f.IdentityID, f.Correlated, f.Parked, f.ParkedAt, f.Candidates, f.Actor = m.To, m.How, "", f.KnownAt, nil, actor
+func Release(f event.Fact, m Match, said Said) event.Fact {
+	f.IdentityID, f.Correlated, f.Parked, f.ParkedAt, f.Candidates, f.Actor, f.Why = m.To, m.How, "", f.KnownAt, nil, said.By, said.Why
 	if f.Record.Kind == event.Merge {
 		f.Related = m.ID
 	}

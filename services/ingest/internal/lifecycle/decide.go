@@ -255,5 +255,8 @@ func (d *deciding) resolve(f event.Fact) {
 	if f.Actor != "" {
 		e.Actor, e.Resolution, e.Reason = string(f.Actor), byPerson, byPerson
 		e.Message = "A person said whose record this is; it is applied."
+		if f.Why != "" {
+			e.Message = "A person said whose record this is: " + f.Why
+		}
 	}
 }

@@ -92,7 +92,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 findings (a check found something, a pl
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; `%s --help` shows what it takes", err, cmd.CommandPath())
 	})
-	root.AddCommand(t.produce(), t.person(), t.cases(), t.request(), t.approvals(), t.emergency(), t.deadLetters(), t.replay(), t.guard(), t.ticket(), t.target(), t.kpi(), t.sql(), t.export(), t.verify(), t.status(),
+	root.AddCommand(t.produce(), t.person(), t.cases(), t.request(), t.approvals(), t.emergency(), t.deadLetters(), t.replay(), t.guard(), t.ticket(), t.quarantine(), t.target(), t.kpi(), t.sql(), t.export(), t.verify(), t.status(),
 		t.clock(), t.topics(), t.schemas(), t.policy(), t.config())
 	root.AddCommand(extra...)
 	return root

@@ -26,6 +26,7 @@ import (
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
 	"joinery.internal/services/console/internal/queue"
+	"joinery.internal/services/console/internal/waiting"
 )
 
 // Partitions is how many every topic of the world has.
@@ -69,6 +70,7 @@ type World struct {
 	People  *directory.Directory
 	Inbox   *inbox.Inbox
 	Queue   *queue.Queue
+	Waiting *waiting.Room
 	Policy  *published.View
 	Journal *Journal
 	Archive *Archive
@@ -82,7 +84,7 @@ type World struct {
 // New returns a world with three people (Ana 1001 of boss 1000, Cyn 1002) and a policy in force.
 func New(t *testing.T) *World {
 	t.Helper()
-	w := &World{People: directory.New(), Inbox: inbox.New(), Queue: queue.New(), Policy: published.New(t.TempDir()), Journal: &Journal{}, Archive: &Archive{}, Clock: &Clock{now: Start}, SealKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
+	w := &World{People: directory.New(), Inbox: inbox.New(), Queue: queue.New(), Waiting: waiting.New(), Policy: published.New(t.TempDir()), Journal: &Journal{}, Archive: &Archive{}, Clock: &Clock{now: Start}, SealKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
 	for _, p := range []event.DirectoryEntry{
 		{IdentityID: "id-ana", EmployeeNumber: "1001", DisplayName: "Ana Berg", Email: "ana.berg@acme.example", Department: "Finance", Manager: "1000", Status: event.StatusActive},
 		{IdentityID: "id-boss", EmployeeNumber: "1000", DisplayName: "Bo Holm", Email: "bo.holm@acme.example", Department: "Finance", Status: event.StatusActive},
@@ -93,7 +95,7 @@ func New(t *testing.T) *World {
 	w.Enforce(t, Files)
 	count := 0
 	catalog := catalog{w}
-	w.Desk = &desk.Desk{Directory: w.People, Archive: w.Archive, Journal: w.Journal, Codec: wire.New(wire.Static()), Inbox: w.Inbox, Queue: w.Queue, Policies: w.Policy,
+	w.Desk = &desk.Desk{Directory: w.People, Archive: w.Archive, Journal: w.Journal, Codec: wire.New(wire.Static()), Inbox: w.Inbox, Queue: w.Queue, Waiting: w.Waiting, Policies: w.Policy,
 		Topics: catalog, Schemas: catalog, Prober: w, Check: check, Activate: w.activate, Clock: w.Clock, Advance: w.Clock.Advance,
 		SealKey:   func() (ed25519.PublicKey, error) { return w.SealKey.Public().(ed25519.PublicKey), nil },
 		NewID:     func() string { count++; return fmt.Sprintf("act-new-%d", count) },
