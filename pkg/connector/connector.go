@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 )
@@ -182,6 +183,12 @@ func Normal(c Connector, want Desired) Desired {
 		return n.Normalize(want)
 	}
 	return want
+}
+
+// Loopback says that a host is this machine: what is sent there passes no network.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Close releases what a connector holds (a connection pool), if it holds anything.

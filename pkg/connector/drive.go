@@ -41,6 +41,9 @@ func Drive(ctx context.Context, c Connector, key string, want Desired) (Outcome,
 	if err != nil {
 		return out, err
 	}
+	if have != nil && want.State == Absent && usurps(*have, want) {
+		have = nil
+	}
 	out.Before = have
 	if err := checkOwner(have, want); err != nil {
 		return out, err
@@ -111,6 +114,12 @@ func read(ctx context.Context, c Connector, ref Ref) (*Object, error) {
 		return nil, err
 	}
 	return &have, nil
+}
+
+// usurps says that an account only has the name of the one that is meant, which is gone: it has another remote id, and says
+// of nobody that it is theirs.
+func usurps(have Object, want Desired) bool {
+	return want.RemoteID != "" && have.RemoteID != want.RemoteID && want.ExternalID == ""
 }
 
 func checkOwner(have *Object, want Desired) error {

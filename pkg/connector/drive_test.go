@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -136,5 +137,31 @@ func TestAnAccountIsTakenOverOnlyFromTheIdentityItWasMergedFrom(t *testing.T) {
 	out, err := connector.Drive(t.Context(), target, "k2", want)
 	if err != nil || !out.Adopted || out.After.ExternalID != "id-2" || len(target.Objects()) != 1 {
 		t.Errorf("taken over: %+v, %v", out.After, err)
+	}
+}
+
+// ownerless keeps no external ids.
+type ownerless struct{ *memory.Target }
+
+func (o ownerless) Describe(ctx context.Context) (connector.Descriptor, error) {
+	d, err := o.Target.Describe(ctx)
+	d.ExternalID = false
+	return d, err
+}
+
+func TestAnAccountThatOnlyHasTheNameOfOneThatIsGoneIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	target := memory.NewTarget()
+	want := connector.Desired{Account: "ana.berg", State: connector.Active}
+	out, err := connector.Drive(t.Context(), ownerless{target}, "k1", want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.Remove("ana.berg")
+	target.Put(connector.Object{Ref: connector.Ref{Account: "ana.berg"}, Enabled: true}) // another Ana Berg's
+	want.RemoteID, want.State = out.RemoteID, connector.Absent
+	out, err = connector.Drive(t.Context(), ownerless{target}, "k2", want)
+	if err != nil || !out.Unchanged() || out.RemoteID != "" || len(target.Objects()) != 1 {
+		t.Errorf("%+v, %v; %d accounts are left, want the other one", out, err, len(target.Objects()))
 	}
 }

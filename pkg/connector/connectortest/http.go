@@ -68,7 +68,7 @@ func (k kit) statuses(t *testing.T) {
 		{400, connector.Invalid, connector.Invalid},
 		{401, connector.Denied, connector.Denied},
 		{403, connector.Denied, connector.Denied},
-		{404, connector.NotFound, connector.NotFound},
+		{404, connector.Transient, connector.NotFound}, // of all accounts: where there are none, the answer is an empty list
 		{409, connector.Conflict, connector.Conflict},
 		{412, connector.Conflict, connector.Conflict},
 		{307, connector.Unsupported, connector.Unsupported},

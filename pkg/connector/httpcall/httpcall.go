@@ -33,6 +33,10 @@ const MaxBody = 8 << 20
 // maxDetail bounds what a target says about an error.
 const maxDetail = 200
 
+// maxRetryAfter is the longest that a target is left alone for its asking: then it is asked whether it still means it. One
+// that says a year by mistake would keep leavers' access for a year.
+const maxRetryAfter = time.Hour
+
 // Caller is one HTTP service.
 type Caller struct {
 	Base      *url.URL
@@ -96,7 +100,7 @@ func (c Caller) once(ctx context.Context, r Request) (Response, error) {
 	defer cancel()
 	var sent atomic.Bool // once the request line is out, the target may act
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	req, err := c.newRequest(traced, r)
+	req, secrets, err := c.newRequest(traced, r)
 	if err != nil {
 		return Response{}, err
 	}
@@ -114,12 +118,13 @@ func (c Caller) once(ctx context.Context, r Request) (Response, error) {
 	}
 	answer := Response{Status: res.StatusCode, Body: body, Header: res.Header}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return answer, c.refused(r, answer)
+		return answer, c.refused(r, answer, secrets)
 	}
 	return answer, nil
 }
 
-func (c Caller) newRequest(ctx context.Context, r Request) (*http.Request, error) {
+// newRequest also returns what proves who we are, which nobody is to read in an error.
+func (c Caller) newRequest(ctx context.Context, r Request) (req *http.Request, secrets []string, err error) {
 	u := r.URL
 	if u == nil {
 		u = c.Base.JoinPath(r.Path)
@@ -129,13 +134,13 @@ func (c Caller) newRequest(ctx context.Context, r Request) (*http.Request, error
 	if r.Body != nil {
 		encoded, err := json.Marshal(r.Body)
 		if err != nil {
-			return nil, connector.Errorf(connector.Invalid, r.Op, "encode the request: %w", err)
+			return nil, nil, connector.Errorf(connector.Invalid, r.Op, "encode the request: %w", err)
 		}
 		body = bytes.NewReader(encoded)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), body)
+	req, err = http.NewRequestWithContext(ctx, r.Method, u.String(), body)
 	if err != nil {
-		return nil, connector.Errorf(connector.Invalid, r.Op, "make the request: %w", err)
+		return nil, nil, connector.Errorf(connector.Invalid, r.Op, "make the request: %w", err)
 	}
 	accept, sends := "application/json", "application/json"
 	if c.MediaType != "" {
@@ -146,13 +151,42 @@ func (c Caller) newRequest(ctx context.Context, r Request) (*http.Request, error
 		req.Header.Set("Content-Type", sends)
 	}
 	maps.Copy(req.Header, r.Header)
-	if c.Authorize != nil {
-		if err := c.Authorize(ctx, req); err != nil {
-			return nil, err
+	if c.Authorize == nil {
+		return req, nil, nil
+	}
+	before := req.Header.Clone()
+	if err := c.Authorize(ctx, req); err != nil {
+		return nil, nil, err
+	}
+	return req, added(before, req.Header), nil
+}
+
+// added are the values of headers that are not there before, without their scheme.
+func added(before, after http.Header) (values []string) {
+	for name := range after {
+		if _, there := before[name]; !there {
+			_, value, ok := strings.Cut(after.Get(name), " ")
+			if !ok {
+				value = after.Get(name)
+			}
+			values = append(values, value)
 		}
 	}
-	return req, nil
+	return values
 }
+
+// Garbled is the error of an answer of class 2xx that is none: of a proxy that shows a page of its own, say. It speaks of
+// the service and not of what was asked for; a change may have been made.
+func Garbled(method, op, format string, args ...any) error {
+	class := connector.Ambiguous
+	if method == http.MethodGet {
+		class = connector.Transient
+	}
+	return connector.Errorf(class, op, format, args...)
+}
+
+// InClear says that what is sent to an address can be read on the way.
+func InClear(u *url.URL) bool { return u.Scheme == "http" && !connector.Loopback(u.Hostname()) }
 
 // broken classes a call without a whole answer.
 func broken(r Request, sent bool, err error) error {
@@ -167,13 +201,16 @@ func broken(r Request, sent bool, err error) error {
 }
 
 // refused classes an answer that is not a success.
-func (c Caller) refused(r Request, res Response) error {
+func (c Caller) refused(r Request, res Response, secrets []string) error {
 	e := &connector.Error{Class: classOf(r, res.Status), Op: r.Op, RetryAfter: retryAfter(res.Header)}
 	said := []string{strconv.Itoa(res.Status), http.StatusText(res.Status)}
 	if c.Explain != nil {
 		text, class := c.Explain(res.Status, res.Body)
 		if class != "" {
 			e.Class = class
+		}
+		for _, secret := range secrets { // some like to say which token has ended
+			text = strings.ReplaceAll(text, secret, "[credentials]")
 		}
 		if text != "" {
 			said = append(said, strconv.Quote(cut(connector.Redact(text, r.Want))))
@@ -199,15 +236,15 @@ func cut(s string) string {
 // classOf maps a status to its class. On a write, 500, 502 and 504 do not say whether the target acted.
 func classOf(r Request, status int) connector.Class {
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
 		return connector.Denied
-	case http.StatusNotFound:
+	case http.StatusNotFound, http.StatusGone:
 		return connector.NotFound
-	case http.StatusConflict, http.StatusPreconditionFailed:
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
 		return connector.Conflict
 	case http.StatusTooManyRequests:
 		return connector.Throttled
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooEarly:
 		return connector.Transient
 	case http.StatusNotImplemented, http.StatusMethodNotAllowed:
 		return connector.Unsupported
@@ -225,11 +262,12 @@ func classOf(r Request, status int) connector.Class {
 	}
 }
 
-// retryAfter reads the header, which holds seconds or a date; the date is taken relative to the answer's own.
+// retryAfter reads the header, which holds seconds or a date; the date is taken relative to the answer's own. It is
+// maxRetryAfter at most.
 func retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return time.Duration(seconds) * time.Second
+		return time.Duration(min(seconds, int(maxRetryAfter.Seconds()))) * time.Second
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
@@ -239,5 +277,5 @@ func retryAfter(h http.Header) time.Duration {
 	if err != nil {
 		now = time.Now()
 	}
-	return max(0, at.Sub(now))
+	return min(max(0, at.Sub(now)), maxRetryAfter)
 }

@@ -1,9 +1,15 @@
 package httpcall
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
+
+	"joinery.internal/pkg/connector"
 )
 
 func TestRetryAfterIsSecondsOrADate(t *testing.T) {
@@ -17,5 +23,36 @@ func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 		if got := retryAfter(h); got != want {
 			t.Errorf("Retry-After %q is %s, want %s", value, got, want)
 		}
+	}
+}
+
+func TestATargetIsNotLeftAloneForEver(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"3601", "31536000000", "9223372036854775807", "Fri, 21 Oct 2033 07:29:00 GMT"} {
+		h := http.Header{"Retry-After": {value}, "Date": {"Wed, 21 Oct 2026 07:28:00 GMT"}}
+		if got := retryAfter(h); got != time.Hour {
+			t.Errorf("Retry-After %q is %s, want an hour", value, got)
+		}
+	}
+}
+
+func TestWhatATargetSaysOfOurCredentialsIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]string{"Authorization": "Bearer s3cret-token", "X-Api-Key": "s3cret-token"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "who is "+r.Header.Get(name)+"?", http.StatusUnauthorized)
+		}))
+		base, err := url.Parse(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := Caller{Base: base, HTTP: NewClient(), Timeout: 10 * time.Second,
+			Authorize: func(_ context.Context, r *http.Request) error { r.Header.Set(name, value); return nil },
+			Explain:   func(_ int, body []byte) (string, connector.Class) { return string(body), "" }}
+		_, err = c.Do(t.Context(), Request{Op: "get account", Method: http.MethodGet, Path: "users"})
+		if connector.ClassOf(err) != connector.Denied || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "who is") {
+			t.Errorf("%s: %v", name, err)
+		}
+		server.Close()
 	}
 }

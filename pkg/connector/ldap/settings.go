@@ -60,9 +60,7 @@ func parseEndpoint(connection map[string]string) (endpoint, error) {
 	if (e.user == "") != (e.password == "") {
 		return e, errors.New("connection.user and connection.password belong together")
 	}
-	ip := net.ParseIP(u.Hostname())
-	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if !e.secure && !e.startTLS && !loopback {
+	if !e.secure && !e.startTLS && !connector.Loopback(u.Hostname()) {
 		return e, errors.New("connection.url would send the password in the clear; use ldaps:// or startTLS: true")
 	}
 	e.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}

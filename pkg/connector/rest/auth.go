@@ -12,6 +12,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/httpcall"
 )
 
 // authenticate chooses how calls prove who makes them.
@@ -44,6 +45,9 @@ func (c *Client) authenticate(connection map[string]string) error {
 		u, err := url.Parse(tokenURL)
 		if err != nil || u.Host == "" || u.User != nil || connection["clientId"] == "" || connection["clientSecret"] == "" {
 			return errors.New("connection.tokenURL must be an address, with clientId and clientSecret beside it")
+		}
+		if httpcall.InClear(u) {
+			return errors.New("connection.tokenURL would send the credentials in the clear; use https")
 		}
 		g := &granter{http: c.http.HTTP, config: clientcredentials.Config{ClientID: connection["clientId"], ClientSecret: connection["clientSecret"], TokenURL: tokenURL}}
 		if scope := connection["scope"]; scope != "" {

@@ -161,7 +161,7 @@ func (c *Client) do(ctx context.Context, op string, k call, v values, want conne
 	}
 	out := answer{header: res.Header}
 	if len(res.Body) > 0 && json.Unmarshal(res.Body, &out.body) != nil && k.method == http.MethodGet {
-		return out, connector.Errorf(connector.Invalid, op, "the answer is no JSON")
+		return out, httpcall.Garbled(k.method, op, "the answer is no JSON")
 	}
 	return out, nil
 }

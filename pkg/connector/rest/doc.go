@@ -27,6 +27,9 @@
 // is cursor, with what `next` gives; where it is page, until a page is not full. What a list returns while it changes is
 // the API's to say: page numbers shift, so a sweep of such a target can miss an account and find it in the next.
 //
+// 404 says that there is no such account where the path has a variable in it (users/{id}). Of all accounts (users) it says
+// that the API is not there, unless rest.statuses has 404: {is: not_found}. Credentials go over https, or to this machine.
+//
 //	rest:
 //	  account: {id: item.id, account: item.login, external_id: item.externalId, enabled: item.active, attributes: {title: item.title}}
 //	  calls:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -65,6 +66,10 @@ func (c *Client) find(ctx context.Context, op string, ref connector.Ref) (connec
 		k, v := c.calls["find"], blank().with(values{by.key: by.value})
 		got, err := c.do(ctx, op, k, v, connector.Object{}, "", nil)
 		if connector.ClassOf(err) == connector.NotFound {
+			if !k.isOfOne() && c.statuses[http.StatusNotFound] != connector.NotFound { // taken for "there is none", every account would be gone
+				return connector.Object{}, connector.Errorf(connector.Transient, op, "404: the API does not know %s; "+
+					"if it says so of an account that is not there, have rest.statuses say 404: {is: not_found}", k.path)
+			}
 			continue
 		}
 		if err != nil {
@@ -87,6 +92,9 @@ func (c *Client) find(ctx context.Context, op string, ref connector.Ref) (connec
 	}
 	return connector.Object{}, &connector.Error{Class: connector.NotFound, Op: op, Err: connector.ErrNotFound}
 }
+
+// isOfOne says that the call's path names one resource: 404 then means that there is none.
+func (k call) isOfOne() bool { return placeholders.MatchString(k.path) }
 
 // read gets one account by id.
 func (c *Client) read(ctx context.Context, op, id string) (connector.Object, error) {

@@ -228,3 +228,40 @@ func TestOAuth2TokensAreGotKeptAndGotAnew(t *testing.T) {
 		t.Errorf("no token service: %v, want transient", err)
 	}
 }
+
+func TestAnAPIThatIsNotThereIsNotTakenForAnAccountThatIsGone(t *testing.T) {
+	t.Parallel()
+	for name, page := range map[string]http.HandlerFunc{
+		"404 for everything": http.NotFound,
+		"a page for people":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>We will be back soon</html>") },
+	} {
+		away := httptest.NewServer(page)
+		t.Cleanup(away.Close)
+		s := peer{}.settings(away.URL)
+		want := connector.Desired{Account: "ana.berg", RemoteID: "7", State: connector.Absent}
+		if out, err := connector.Drive(t.Context(), open(t, s), "key", want); connector.ClassOf(err) != connector.Transient {
+			t.Errorf("%s: %+v, %v; want transient", name, out, err)
+		}
+	}
+	away := httptest.NewServer(http.HandlerFunc(http.NotFound))
+	t.Cleanup(away.Close)
+	s := peer{}.settings(away.URL)
+	s.REST.Statuses = map[int]connector.Class{http.StatusNotFound: connector.NotFound} // the target file says that it means that
+	if _, err := open(t, s).Get(t.Context(), connector.Ref{Account: "ana.berg"}); connector.ClassOf(err) != connector.NotFound {
+		t.Errorf("%v, want not found", err)
+	}
+}
+
+func TestCredentialsDoNotTravelInTheClear(t *testing.T) {
+	t.Parallel()
+	s := peer{}.settings("http://desk.acme.example/api")
+	if _, err := rest.Open(s); connector.ClassOf(err) != connector.Invalid || !strings.Contains(err.Error(), "https") {
+		t.Errorf("%v", err)
+	}
+	s = peer{}.settings("https://desk.acme.example/api")
+	delete(s.Connection, "token")
+	s.Connection["tokenURL"], s.Connection["clientId"], s.Connection["clientSecret"] = "http://login.acme.example", "joinery", "s3cret"
+	if _, err := rest.Open(s); connector.ClassOf(err) != connector.Invalid || !strings.Contains(err.Error(), "https") {
+		t.Errorf("token: %v", err)
+	}
+}

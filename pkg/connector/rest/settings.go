@@ -64,6 +64,10 @@ func baseURL(s connector.Settings) (*url.URL, error) {
 	if err != nil || base.Host == "" || base.User != nil || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, connector.Errorf(connector.Invalid, "open target "+s.Name, "connection.url must be the http or https address of the API, without a password")
 	}
+	secret := s.Connection["token"] + s.Connection["password"] + s.Connection["clientSecret"]
+	if httpcall.InClear(base) && secret != "" {
+		return nil, connector.Errorf(connector.Invalid, "open target "+s.Name, "connection.url would send the credentials in the clear; use https")
+	}
 	return base, nil
 }
 

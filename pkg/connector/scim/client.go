@@ -51,6 +51,9 @@ func Open(s connector.Settings) (*Client, error) {
 	if base.User != nil {
 		return nil, connector.Errorf(connector.Invalid, op, "connection.url carries a password; use connection.username and connection.password")
 	}
+	if httpcall.InClear(base) && (s.Connection["token"] != "" || s.Connection["password"] != "") {
+		return nil, connector.Errorf(connector.Invalid, op, "connection.url would send the credentials in the clear; use https")
+	}
 	for _, kind := range s.Entitlements {
 		if kind != groupKind {
 			return nil, connector.Errorf(connector.Unsupported, op, "entitlements: SCIM has the kind %q only, not %q", groupKind, kind)
@@ -67,7 +70,7 @@ func Open(s connector.Settings) (*Client, error) {
 		managesGroups:   slices.Contains(s.Entitlements, groupKind),
 		createsGroups:   s.Connection["createGroups"] != "false",
 		keepsExternalID: s.Connection["externalId"] != "false",
-		groups:          groupIndex{ids: map[string]string{}, creating: make(chan struct{}, 1)},
+		groups:          groupIndex{ids: map[string]string{}, creating: make(chan struct{}, 1), replacing: make(chan struct{}, 1)},
 	}
 	c.caller = httpcall.Caller{Base: base, HTTP: httpcall.NewClient(), Timeout: s.CallTimeout(), MediaType: mediaType, Authorize: c.authorize, Explain: explain}
 	return c, nil
@@ -105,10 +108,14 @@ func (c *Client) features(ctx context.Context) (provider, error) {
 	case err == nil:
 		p = provider{}
 		if err := decode(res.body, &p); err != nil {
-			return p, &connector.Error{Class: connector.Invalid, Op: op, Err: err}
+			return p, httpcall.Garbled(http.MethodGet, op, "%w", err)
 		}
 	case class != connector.NotFound && class != connector.Unsupported:
 		return p, err
+	default: // it has none, if it is there at all
+		if _, err := c.list(ctx, request{op: op, path: "Users", query: url.Values{"count": {"1"}}}); err != nil {
+			return p, err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,7 +191,7 @@ func (c *Client) Normalize(want connector.Desired) connector.Desired {
 
 // listAnswer is a ListResponse.
 type listAnswer struct {
-	Total      int        `json:"totalResults"`
+	Total      *int       `json:"totalResults"`
 	StartIndex int        `json:"startIndex"`
 	Resources  []resource `json:"Resources"`
 }
@@ -193,11 +200,17 @@ func (c *Client) list(ctx context.Context, r request) (listAnswer, error) {
 	var answer listAnswer
 	r.method = http.MethodGet
 	res, err := c.do(ctx, r)
+	if isNotFound(err) { // of one who takes it for "there are none", every account would be gone
+		return answer, connector.Errorf(connector.Transient, r.op, "404: the service does not know its %s; see connection.url", r.path)
+	}
 	if err != nil {
 		return answer, err
 	}
 	if err := decode(res.body, &answer); err != nil {
-		return answer, &connector.Error{Class: connector.Invalid, Op: r.op, Err: err}
+		return answer, httpcall.Garbled(r.method, r.op, "%w", err)
+	}
+	if answer.Total == nil {
+		return answer, httpcall.Garbled(r.method, r.op, "the answer is no SCIM list: it has no totalResults")
 	}
 	// One that always gives the first page would make the accounts behind it look deleted.
 	if asked := r.query.Get("startIndex"); asked != "" && len(answer.Resources) > 0 && answer.StartIndex != 0 && itoa(answer.StartIndex) != asked {
@@ -248,9 +261,14 @@ func (c *Client) scan(ctx context.Context, r request, match func(resource) bool)
 			}
 		}
 		start += len(answer.Resources)
-		// A service that repeats its pages would keep us for ever.
-		if fresh == 0 || start > answer.Total {
+		repeats := len(answer.Resources) > 0 && fresh == 0
+		switch {
+		case repeats && len(found) == 0 && len(seen) < *answer.Total: // what is behind would seem not to be there
+			return nil, connector.Errorf(connector.Unsupported, r.op, "the service has %d %s and gives the same %d again and again: it cannot page", *answer.Total, r.path, len(seen))
+		case repeats, start > *answer.Total:
 			return found, nil
+		case len(answer.Resources) == 0:
+			return nil, connector.Errorf(connector.Transient, r.op, "the service has %d %s and gives %d: the list is cut short", *answer.Total, r.path, len(seen))
 		}
 	}
 }

@@ -13,5 +13,8 @@
 // Quirks it takes: `active` as a string or missing, ids as numbers, multi-valued elements without type, filters that
 // are ignored, members that can only be removed by value, groups not listed in the user.
 //
+// What it does not take for an answer: 404 of all users, a page for people, a list that is cut short. Whoever took them for
+// "there is no such account" would report a leaver's as gone. Credentials go over https, or to this machine.
+//
 //	c, err := scim.Open(connector.Settings{Name: "chat", Connection: map[string]string{"url": u, "token": t}})
 package scim

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"joinery.internal/pkg/connector"
@@ -16,6 +15,8 @@ type groupIndex struct {
 	mu       sync.Mutex
 	ids      map[string]string // by displayName
 	creating chan struct{}     // held while a group is created, so that two grants do not create it twice
+	// replacing is held while a group is read and put back, so that no change is undone by another of ours.
+	replacing chan struct{}
 }
 
 func (g *groupIndex) id(name string) (string, bool) {
@@ -40,38 +41,49 @@ func (g *groupIndex) forget(name string) {
 // withoutMembers keeps the answer small: a group may have a hundred thousand.
 func withoutMembers() url.Values { return url.Values{"excludedAttributes": {"members"}} }
 
-// membership returns the user's groups as entitlements, sorted: from the user where the service lists them there, else
-// by asking the groups.
+// membership returns the user's groups as entitlements, sorted.
 func (c *Client) membership(ctx context.Context, user resource) ([]string, error) {
-	var names []string
+	groups, err := c.groupsOf(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = connector.Entitlement(groupKind, g.name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// group is one that a user is in; several may have one name.
+type group struct{ id, name string }
+
+// groupsOf gives the user's groups: from the user where the service lists them there, else by asking the groups.
+func (c *Client) groupsOf(ctx context.Context, user resource) ([]group, error) {
 	listed, ok := user["groups"].([]any)
 	if !ok {
 		return c.searchMembership(ctx, user.text("id"))
 	}
+	var out []group
 	for _, e := range listed {
 		element, ok := e.(map[string]any)
-		if !ok {
+		if !ok || resource(element).text("type") == "indirect" { // through a nested group: not ours to grant or revoke
 			continue
 		}
-		group := resource(element)
-		if group.text("type") == "indirect" { // through a nested group: not ours to grant or revoke
-			continue
-		}
-		name := group.text("display")
-		if name == "" {
-			full, err := c.readGroup(ctx, group.text("value"))
+		g := group{resource(element).text("value"), resource(element).text("display")}
+		if g.name == "" {
+			full, err := c.readGroup(ctx, g.id)
 			if isNotFound(err) {
 				continue
 			}
 			if err != nil {
 				return nil, err
 			}
-			name = full.text("displayName")
+			g.name = full.text("displayName")
 		}
-		names = append(names, connector.Entitlement(groupKind, name))
+		out = append(out, g)
 	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	return out, nil
 }
 
 func (c *Client) readGroup(ctx context.Context, id string) (resource, error) {
@@ -80,21 +92,20 @@ func (c *Client) readGroup(ctx context.Context, id string) (resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(op, res)
+	return parse(http.MethodGet, op, res)
 }
 
-func (c *Client) searchMembership(ctx context.Context, userID string) ([]string, error) {
-	groups, err := c.search(ctx, "list groups of an account", "Groups", "members.value", userID, nil,
+func (c *Client) searchMembership(ctx context.Context, userID string) ([]group, error) {
+	found, err := c.search(ctx, "list groups of an account", "Groups", "members.value", userID, nil,
 		func(g resource) bool { return hasMember(g, userID) })
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(groups))
-	for _, g := range groups {
-		names = append(names, connector.Entitlement(groupKind, g.text("displayName")))
+	out := make([]group, len(found))
+	for i, g := range found {
+		out[i] = group{g.text("id"), g.text("displayName")}
 	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	return out, nil
 }
 
 func hasMember(group resource, userID string) bool {
@@ -112,7 +123,7 @@ func memberAt(members []any, userID string) int {
 // entitle grants or revokes groups.
 func (c *Client) entitle(ctx context.Context, op connector.Op, what string, user resource) (connector.Result, error) {
 	done := connector.Result{RemoteID: user.text("id")}
-	have, err := c.membership(ctx, user)
+	have, err := c.groupsOf(ctx, user)
 	if err != nil {
 		return done, err
 	}
@@ -121,10 +132,16 @@ func (c *Client) entitle(ctx context.Context, op connector.Op, what string, user
 		if !ok || kind != groupKind {
 			return done, connector.Errorf(connector.Unsupported, what, "SCIM has no entitlement %q; it has group/<name>", e)
 		}
-		if slices.Contains(have, e) == (op.Verb == connector.Grant) {
+		called := func(g group) bool { return g.name == name }
+		if slices.ContainsFunc(have, called) == (op.Verb == connector.Grant) {
 			continue
 		}
-		if err := c.changeMember(ctx, op.Verb, what+" "+e, name, done.RemoteID); err != nil {
+		if op.Verb == connector.Grant {
+			err = c.join(ctx, what+" "+e, name, done.RemoteID)
+		} else {
+			err = c.leave(ctx, what+" "+e, slices.DeleteFunc(slices.Clone(have), func(g group) bool { return !called(g) }), done.RemoteID)
+		}
+		if err != nil {
 			return done, err
 		}
 		done.Changed = true
@@ -132,38 +149,49 @@ func (c *Client) entitle(ctx context.Context, op connector.Op, what string, user
 	return done, nil
 }
 
-func (c *Client) changeMember(ctx context.Context, verb connector.Verb, what, name, userID string) error {
+// join makes the user a member of the group of that name.
+func (c *Client) join(ctx context.Context, what, name, userID string) error {
 	id, cached := c.groups.id(name)
 	err := connector.ErrNotFound
 	if cached {
-		err = c.patchMember(ctx, verb, what, id, userID)
+		err = c.patchMember(ctx, connector.Grant, what, id, userID)
 	}
 	if !isNotFound(err) {
 		return err
 	}
 	// Not known, or deleted and made anew since: look it up.
 	c.groups.forget(name)
-	id, err = c.resolveGroup(ctx, what, name, verb == connector.Grant && c.createsGroups)
-	if err != nil {
+	if id, err = c.resolveGroup(ctx, what, name); err != nil {
 		return err
 	}
-	if id == "" && verb == connector.Revoke {
-		return nil
-	}
-	return c.patchMember(ctx, verb, what, id, userID)
+	return c.patchMember(ctx, connector.Grant, what, id, userID)
 }
 
-// resolveGroup finds the group's id, creating it if it may; "" only when there is none and it may not.
-func (c *Client) resolveGroup(ctx context.Context, what, name string, create bool) (string, error) {
+// leave takes the user out of all these groups: of two that have one name, either gives what the name stands for.
+func (c *Client) leave(ctx context.Context, what string, groups []group, userID string) error {
+	for _, g := range groups {
+		if g.id == "" { // some services give the name alone
+			id, err := c.lookUpGroup(ctx, what, g.name)
+			if err != nil {
+				return err
+			}
+			g.id = id
+		}
+		if err := c.patchMember(ctx, connector.Revoke, what, g.id, userID); err != nil && !isNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolveGroup finds the group's id, creating it if it may.
+func (c *Client) resolveGroup(ctx context.Context, what, name string) (string, error) {
 	id, err := c.lookUpGroup(ctx, what, name)
 	if err != nil || id != "" {
 		return id, err
 	}
-	if !create {
-		if strings.HasPrefix(what, string(connector.Grant)) {
-			return "", connector.Errorf(connector.Invalid, what, "the target has no such group; create it there, or set connection.createGroups to true")
-		}
-		return "", nil
+	if !c.createsGroups {
+		return "", connector.Errorf(connector.Invalid, what, "the target has no such group; create it there, or set connection.createGroups to true")
 	}
 	select {
 	case c.groups.creating <- struct{}{}:
@@ -179,7 +207,7 @@ func (c *Client) resolveGroup(ctx context.Context, what, name string, create boo
 	if err != nil {
 		return "", err
 	}
-	group, err := parse("create group/"+name, res)
+	group, err := parse(http.MethodPost, "create group/"+name, res)
 	if err != nil {
 		return "", err
 	}
@@ -240,6 +268,12 @@ func (c *Client) patchMember(ctx context.Context, verb connector.Verb, what, gro
 
 // putMember replaces the group, changed by one member.
 func (c *Client) putMember(ctx context.Context, verb connector.Verb, what, groupID, userID string, etag bool) error {
+	select {
+	case c.groups.replacing <- struct{}{}:
+		defer func() { <-c.groups.replacing }()
+	case <-ctx.Done():
+		return connector.ContextError(ctx, what, false)
+	}
 	group, err := c.read(ctx, what, "Groups", groupID)
 	if err != nil {
 		return err

@@ -140,8 +140,12 @@ func TestAnswersThatAreNoSCIMAreRefused(t *testing.T) {
 		"too much": strings.Repeat(" ", httpcall.MaxBody+1),
 	} {
 		_, err := answering(t, 200, body).Get(t.Context(), connector.Ref{RemoteID: "1"})
-		if connector.ClassOf(err) != connector.Invalid {
-			t.Errorf("%s: %v, want invalid", name, err)
+		want := connector.Transient // it may be a proxy that speaks
+		if name == "too much" {
+			want = connector.Invalid
+		}
+		if connector.ClassOf(err) != want {
+			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 	}
 }
@@ -173,12 +177,13 @@ func TestAServiceThatCannotPageIsNotTakenForAnEmptyOne(t *testing.T) {
 func TestAGroupOfAnotherSpellingIsNotTaken(t *testing.T) {
 	t.Parallel()
 	c := answering(t, 200, `{"totalResults":1,"Resources":[{"id":"1","displayName":"Engineering"}]}`)
-	_, err := c.resolveGroup(t.Context(), "grant account ana group/engineering", "engineering", true)
+	_, err := c.resolveGroup(t.Context(), "grant account ana group/engineering", "engineering")
 	if connector.ClassOf(err) != connector.Invalid || !strings.Contains(err.Error(), `"Engineering"`) {
 		t.Errorf("resolve: %v, want invalid and the name there", err)
 	}
 	c = answering(t, 200, `{"totalResults":0}`)
-	_, err = c.resolveGroup(t.Context(), "grant account ana group/x", "x", false)
+	c.createsGroups = false
+	_, err = c.resolveGroup(t.Context(), "grant account ana group/x", "x")
 	if connector.ClassOf(err) != connector.Invalid || !strings.Contains(err.Error(), "connection.createGroups") {
 		t.Errorf("resolve: %v, want invalid and what to set", err)
 	}

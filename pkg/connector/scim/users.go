@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/httpcall"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -80,16 +81,16 @@ func (c *Client) read(ctx context.Context, op, kind, id string) (resource, error
 	if err != nil {
 		return nil, err
 	}
-	return parse(op, res)
+	return parse(http.MethodGet, op, res)
 }
 
-func parse(op string, res response) (resource, error) {
+func parse(method, op string, res response) (resource, error) {
 	var r resource
 	if err := decode(res.body, &r); err != nil {
-		return nil, &connector.Error{Class: connector.Invalid, Op: op, Err: err}
+		return nil, httpcall.Garbled(method, op, "%w", err)
 	}
 	if r == nil || r.text("id") == "" {
-		return nil, connector.Errorf(connector.Invalid, op, "the answer is no SCIM resource: it has no id")
+		return nil, httpcall.Garbled(method, op, "the answer is no SCIM resource: it has no id")
 	}
 	if res.version != "" && r.version() == "" {
 		meta, ok := r["meta"].(map[string]any)
@@ -133,7 +134,11 @@ func (c *Client) List(ctx context.Context, req connector.ListRequest) (connector
 		page.Objects = append(page.Objects, o)
 	}
 	got := len(answer.Resources)
-	if end := start + got; got > 0 && end <= answer.Total {
+	switch end := start + got; {
+	case end > *answer.Total:
+	case got == 0:
+		return connector.Page{}, connector.Errorf(connector.Transient, op, "the service has %d users and gives none from %d on: the list is cut short", *answer.Total, start)
+	default:
 		page.Next = itoa(max(start+1, end-overlap(got)))
 	}
 	return page, nil
@@ -192,7 +197,7 @@ func (c *Client) create(ctx context.Context, op connector.Op, what string) (conn
 	if err != nil {
 		return connector.Result{}, err
 	}
-	user, err := parse(what, res)
+	user, err := parse(http.MethodPost, what, res)
 	if err != nil {
 		return connector.Result{}, err
 	}
@@ -226,7 +231,7 @@ func (c *Client) write(ctx context.Context, op connector.Op, what string, user r
 	}
 	done := connector.Result{RemoteID: user.text("id"), Version: res.version, Changed: true}
 	if len(res.body) > 0 {
-		after, err := parse(what, res)
+		after, err := parse(r.method, what, res)
 		if err != nil {
 			return connector.Result{}, err
 		}

@@ -4,7 +4,8 @@
 // It owns the running of statements that the target file brings: named parameters are bound, never pasted in; each
 // change is one transaction that first reads the account. It knows no table of its own.
 //
-// Connection keys: url, user and password (PostgreSQL; beat those in the url).
+// Connection keys: url, user and password (PostgreSQL; beat those in the url). A PostgreSQL server on another machine must
+// prove who it is (sslmode verify-full) unless the url says another sslmode; sslrootcert names an authority of your own.
 //
 //	statement                  parameters it may name                         gives
 //	account.get                :account :external_id                          rows: account, external_id, enabled, attributes

@@ -1,12 +1,14 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,12 +63,9 @@ func dataSource(connection map[string]string) (*sql.DB, dialect, error) {
 	}
 	switch u.Scheme {
 	case "postgres", "postgresql":
-		if user := connection["user"]; user != "" {
-			u.User = url.UserPassword(user, connection["password"])
-		}
-		config, err := pgx.ParseConfig(u.String())
+		config, err := postgres(connection)
 		if err != nil {
-			return nil, 0, fmt.Errorf("connection.url: %w", err)
+			return nil, 0, err
 		}
 		return stdlib.OpenDB(*config), dollar, nil
 	case "sqlite":
@@ -88,6 +87,29 @@ func dataSource(connection map[string]string) (*sql.DB, dialect, error) {
 	default:
 		return nil, 0, errURL
 	}
+}
+
+// postgres reads the connection keys of a PostgreSQL server.
+func postgres(connection map[string]string) (*pgx.ConnConfig, error) {
+	u, err := url.Parse(connection["url"])
+	if err != nil {
+		return nil, errURL
+	}
+	if user := connection["user"]; user != "" {
+		u.User = url.UserPassword(user, connection["password"])
+	}
+	// Without a word on it the driver would take any certificate, or none. A socket's folder is no host.
+	q := u.Query()
+	host := cmp.Or(u.Hostname(), q.Get("host"), "/")
+	if q.Get("sslmode") == "" && !strings.HasPrefix(host, "/") && !connector.Loopback(host) {
+		q.Set("sslmode", "verify-full")
+		u.RawQuery = q.Encode()
+	}
+	config, err := pgx.ParseConfig(u.String())
+	if err != nil {
+		return nil, fmt.Errorf("connection.url: %w", err)
+	}
+	return config, nil
 }
 
 // Close closes the pool.

@@ -47,3 +47,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestADatabaseOnAnotherMachineMustProveWhoItIs(t *testing.T) {
+	t.Parallel()
+	for url, verified := range map[string]bool{
+		"postgres://db.acme.example/shop": true, "postgres:///shop?host=db.acme.example": true, "postgres://db.acme.example/shop?sslmode=disable": false,
+		"postgres://127.0.0.1/shop": false, "postgres:///shop?host=/var/run/postgresql": false,
+	} {
+		config, err := postgres(map[string]string{"url": url, "user": "joinery", "password": "s3cret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := config.TLSConfig != nil && !config.TLSConfig.InsecureSkipVerify && len(config.Fallbacks) == 0; got != verified {
+			t.Errorf("%s is verified: %v", url, got)
+		}
+	}
+}
