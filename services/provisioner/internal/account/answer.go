@@ -193,8 +193,9 @@ func (w *Work) waiting(r Result) {
 	w.goOn()
 }
 
-// doubt remembers what may have been changed.
+// doubt remembers what may have been changed. What the call says that it has changed is in doubt no more: it was not there, and is told.
 func (w *Work) doubt(r Result) {
+	w.State.Doubt = slices.DeleteFunc(slices.Clone(w.State.Doubt), func(c event.Change) bool { return slices.Contains(r.Changes, c) })
 	for _, c := range r.Doubt {
 		if !slices.Contains(w.State.Doubt, c) {
 			w.State.Doubt = append(w.State.Doubt, c)
