@@ -1,6 +1,9 @@
 package connector
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 type paceKey struct{}
 
@@ -16,4 +19,16 @@ func Pace(ctx context.Context) error {
 		return pace(ctx)
 	}
 	return nil
+}
+
+// WithTimeout bounds each request of a call, and not the call: the context ends when one takes longer. What a request waits for its turn does
+// not count.
+func WithTimeout(ctx context.Context, each time.Duration) (context.Context, context.CancelFunc) {
+	timed, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(each, func() { cancel(context.DeadlineExceeded) })
+	return WithPace(timed, func(context.Context) error {
+		timer.Stop()
+		defer timer.Reset(each)
+		return Pace(ctx)
+	}), func() { timer.Stop(); cancel(nil) }
 }

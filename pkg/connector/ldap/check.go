@@ -75,7 +75,7 @@ func (c *Client) attempt(ctx context.Context, t try) []connector.Finding {
 	var one *ldap.Entry
 	err := c.with(ctx, "read "+t.what, connector.Object{}, func(k *call) error {
 		control := ldap.NewControlPaging(1)
-		res, err := k.conn.Search(ldap.NewSearchRequest(t.base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
+		res, err := k.search(ldap.NewSearchRequest(t.base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
 			t.filter, []string{effectiveRights}, []ldap.Control{control}))
 		if err == nil && len(res.Entries) > 0 {
 			one = res.Entries[0]

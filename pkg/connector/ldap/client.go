@@ -60,7 +60,7 @@ func (c *Client) supported(ctx context.Context) ([]string, error) {
 	}
 	found := []string{}
 	err := c.with(ctx, "read the root DSE", connector.Object{}, func(k *call) error {
-		res, err := k.conn.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false,
+		res, err := k.search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false,
 			"(objectClass=*)", []string{"supportedControl"}, nil))
 		if err == nil && len(res.Entries) > 0 {
 			found = append(found, res.Entries[0].GetEqualFoldAttributeValues("supportedControl")...)

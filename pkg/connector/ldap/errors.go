@@ -23,9 +23,9 @@ type call struct {
 	sent bool
 }
 
-// with runs f with a connection, within the time limit.
+// with runs f with a connection. Each request of it has the time limit.
 func (c *Client) with(ctx context.Context, op string, want connector.Object, f func(*call) error) error {
-	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	limited, cancel := connector.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	k := &call{ctx: limited, op: op, want: want}
 	if limited.Err() != nil {
@@ -48,6 +48,14 @@ func (c *Client) with(ctx context.Context, op string, want connector.Object, f f
 	return k.fail(err)
 }
 
+// search makes a request in its turn.
+func (k *call) search(r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	if err := connector.Pace(k.ctx); err != nil {
+		return nil, err
+	}
+	return k.conn.Search(r)
+}
+
 // codeOf is the server's result code, 0 if err is not its answer.
 func codeOf(err error) uint16 {
 	if e, ok := errors.AsType[*ldap.Error](err); ok && e.ResultCode < ldap.ErrorNetwork {
@@ -62,7 +70,7 @@ func (k *call) fail(err error) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*connector.Error](err); ok {
-		return &connector.Error{Class: e.Class, Op: k.op, Err: e.Err}
+		return &connector.Error{Class: e.Class, RetryAfter: e.RetryAfter, Op: k.op, Err: e.Err}
 	}
 	if code := codeOf(err); code != 0 {
 		return &connector.Error{Class: classOf(code, k.sent), Op: k.op, Err: k.said(err)}

@@ -40,7 +40,7 @@ func (c *Client) entitle(k *call, op connector.Op, e *ldap.Entry) (bool, error) 
 
 // group finds a group by name.
 func (c *Client) group(k *call, name string) (string, error) {
-	found, err := c.searchGroups(k.conn, "(cn="+ldap.EscapeFilter(name)+")")
+	found, err := c.searchGroups(k, "(cn="+ldap.EscapeFilter(name)+")")
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +83,7 @@ func (c *Client) leaveGroups(k *call, e *ldap.Entry) error {
 		return nil
 	}
 	member := c.memberValue(e)
-	groups, err := c.groupsOf(k.conn, member)
+	groups, err := c.groupsOf(k, member)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (c *Client) leaveGroups(k *call, e *ldap.Entry) error {
 
 // renameMember puts the new name of a member in the place of the old one, where the server has not done so.
 func (c *Client) renameMember(k *call, was, is string) error {
-	groups, err := c.groupsOf(k.conn, was)
+	groups, err := c.groupsOf(k, was)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,9 @@ func (c *Client) List(ctx context.Context, req connector.ListRequest) (page conn
 		defer stop()
 		control := ldap.NewControlPaging(uint32(limit))
 		control.SetCookie(l.cookie)
+		if err := connector.Pace(k.ctx); err != nil {
+			return err
+		}
 		res, err := l.conn.Search(c.query(c.profile.people, control))
 		if err != nil {
 			return c.noBase(err)
@@ -118,7 +121,7 @@ func (c *Client) objects(ctx context.Context, entries []*ldap.Entry) ([]connecto
 			continue
 		}
 		g.Go(func() error {
-			return c.with(ctx, "read groups", connector.Object{}, func(k *call) error { return c.complete(k.conn, e, &out[i]) })
+			return c.with(ctx, "read groups", connector.Object{}, func(k *call) error { return c.complete(k, e, &out[i]) })
 		})
 	}
 	return out, g.Wait()

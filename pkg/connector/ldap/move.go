@@ -47,7 +47,7 @@ func (c *Client) destination(want connector.Object, e *ldap.Entry) (rdn, contain
 func (c *Client) move(k *call, e *ldap.Entry, rdn, container string, controls []ldap.Control) (string, error) {
 	was := c.memberValue(e)
 	if container != "" { // asked beforehand: not every server says which of the two entries is missing
-		_, err := k.conn.Search(ldap.NewSearchRequest(container, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"1.1"}, nil))
+		_, err := k.search(ldap.NewSearchRequest(container, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{"1.1"}, nil))
 		if err != nil {
 			return "", missingParent(err, container)
 		}

@@ -114,7 +114,7 @@ func (c *Client) find(k *call, ref connector.Ref) (*ldap.Entry, error) {
 	if any.Len() == 0 {
 		return nil, &connector.Error{Class: connector.NotFound, Err: connector.ErrNotFound}
 	}
-	res, err := k.conn.Search(c.query("(&" + p.people + "(|" + any.String() + "))"))
+	res, err := k.search(c.query("(&" + p.people + "(|" + any.String() + "))"))
 	if err != nil {
 		return nil, c.noBase(err)
 	}
@@ -158,7 +158,7 @@ func (c *Client) Get(ctx context.Context, ref connector.Ref) (o connector.Object
 			return err
 		}
 		o = c.object(e)
-		return c.complete(k.conn, e, &o)
+		return c.complete(k, e, &o)
 	})
 	if err != nil {
 		return connector.Object{}, err
@@ -167,11 +167,11 @@ func (c *Client) Get(ctx context.Context, ref connector.Ref) (o connector.Object
 }
 
 // complete adds the groups of an entry that does not tell them.
-func (c *Client) complete(conn *conn, e *ldap.Entry, o *connector.Object) error {
+func (c *Client) complete(k *call, e *ldap.Entry, o *connector.Object) error {
 	if c.profile.memberOf || !c.managesGroups {
 		return nil
 	}
-	groups, err := c.groupsOf(conn, c.memberValue(e))
+	groups, err := c.groupsOf(k, c.memberValue(e))
 	if err != nil {
 		return err
 	}
@@ -192,13 +192,16 @@ func (c *Client) memberValue(e *ldap.Entry) string {
 }
 
 // groupsOf finds the groups that have a member, with their cn only.
-func (c *Client) groupsOf(conn *conn, member string) ([]*ldap.Entry, error) {
-	return c.searchGroups(conn, "("+c.profile.member+"="+ldap.EscapeFilter(member)+")")
+func (c *Client) groupsOf(k *call, member string) ([]*ldap.Entry, error) {
+	return c.searchGroups(k, "("+c.profile.member+"="+ldap.EscapeFilter(member)+")")
 }
 
-func (c *Client) searchGroups(conn *conn, filter string) ([]*ldap.Entry, error) {
+func (c *Client) searchGroups(k *call, filter string) ([]*ldap.Entry, error) {
 	const page = 500
-	res, err := conn.SearchWithPaging(ldap.NewSearchRequest(c.profile.groupBase, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
+	if err := connector.Pace(k.ctx); err != nil {
+		return nil, err
+	}
+	res, err := k.conn.SearchWithPaging(ldap.NewSearchRequest(c.profile.groupBase, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
 		"(&"+c.profile.groups+filter+")", []string{"cn"}, nil), page)
 	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
 		return nil, connector.Errorf(connector.Invalid, "", "there is no entry %s; correct connection.groupBase", c.profile.groupBase)

@@ -1,8 +1,8 @@
 package ldap_test
 
 import (
+	"context"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,37 +78,11 @@ func (d directory) reset(t *testing.T) {
 // objects reads the directory as its administrator, and groups from the groups.
 func (d directory) objects(t *testing.T) []connector.Object {
 	t.Helper()
-	account, state, person := "uid", "pwdAccountLockedTime", "(objectClass=inetOrgPerson)"
-	if d.connector == "ad" {
-		account, state, person = "sAMAccountName", "userAccountControl", "(objectClass=user)"
-	}
-	people := d.search(t, d.People, person, "*", state)
-	groups := d.search(t, d.Groups, "(member=*)", "cn", "member")
-	var out []connector.Object
-	for _, e := range people {
-		o := connector.Object{
-			Ref:        connector.Ref{Account: e.GetAttributeValue(account), ExternalID: e.GetAttributeValue("employeeNumber")},
-			Enabled:    e.GetAttributeValue(state) == "" || e.GetAttributeValue(state) == "512",
-			Attributes: map[string]string{},
-		}
-		for _, name := range d.attributes {
-			o.Attributes[name] = e.GetAttributeValue(name)
-		}
-		for _, g := range groups {
-			if slices.ContainsFunc(g.GetAttributeValues("member"), func(m string) bool { return sameDN(m, e.DN) }) {
-				o.Entitlements = append(o.Entitlements, "group/"+g.GetAttributeValue("cn"))
-			}
-		}
-		slices.Sort(o.Entitlements)
-		out = append(out, o)
+	out, err := d.Accounts(d.admin, d.People, d.Groups, d.attributes[:]...)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return out
-}
-
-func sameDN(a, b string) bool {
-	x, err := goldap.ParseDN(a)
-	y, err2 := goldap.ParseDN(b)
-	return err == nil && err2 == nil && x.EqualFold(y)
 }
 
 func (d directory) search(t *testing.T, base, filter string, attributes ...string) []*goldap.Entry {
@@ -159,5 +133,47 @@ func TestLDAPConformsOverTLSWithMemberOf(t *testing.T) {
 	_, err := open(t, s).Describe(t.Context())
 	if connector.ClassOf(err) != connector.Transient || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a certificate of nobody we trust: %v", err)
+	}
+}
+
+func TestEachRequestWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	d := newSlapd(t)
+	d.reset(t)
+	c := open(t, d.settings(d.URL))
+	turns := 0
+	ctx := connector.WithPace(t.Context(), func(context.Context) error { turns++; return nil })
+	refused := connector.Errorf(connector.Throttled, "wait", "not now")
+	for _, step := range []struct {
+		say string
+		do  func(ctx context.Context) error
+		n   int
+	}{
+		{"describe", func(ctx context.Context) error { _, err := c.Describe(ctx); return err }, 1},
+		{"create: find, add, find", func(ctx context.Context) error {
+			_, err := c.Apply(ctx, connector.Op{Verb: connector.Create, Want: connector.Object{Ref: connector.Ref{Account: "ana.berg"}, Enabled: true}})
+			return err
+		}, 3},
+		{"get: find, groups", func(ctx context.Context) error {
+			_, err := c.Get(ctx, connector.Ref{Account: "ana.berg"})
+			return err
+		}, 2},
+		{"grant: find, group, modify", func(ctx context.Context) error {
+			_, err := c.Apply(ctx, connector.Op{Verb: connector.Grant, Ref: connector.Ref{Account: "ana.berg"}, Want: connector.Object{Entitlements: []string{"group/engineering"}}})
+			return err
+		}, 3},
+		{"list: page, groups of one", func(ctx context.Context) error { _, err := c.List(ctx, connector.ListRequest{}); return err }, 2},
+	} {
+		turns = 0
+		if err := step.do(ctx); err != nil || turns != step.n {
+			t.Errorf("%s: %d turns, %v; want %d", step.say, turns, err, step.n)
+		}
+		if step.say == "describe" { // it is known by now
+			continue
+		}
+		err := step.do(connector.WithPace(t.Context(), func(context.Context) error { return refused }))
+		if connector.ClassOf(err) != connector.Throttled {
+			t.Errorf("%s out of turn: %v, want throttled", step.say, err)
+		}
 	}
 }

@@ -51,8 +51,11 @@ func (c *Client) change(k *call, op connector.Op, e *ldap.Entry) (bool, error) {
 	}
 }
 
-// write sends a change: from here on the server may act.
+// write sends a change in its turn: from here on the server may act.
 func (k *call) write(f func() error) error {
+	if err := connector.Pace(k.ctx); err != nil {
+		return err
+	}
 	k.sent = true
 	return f()
 }

@@ -46,7 +46,7 @@ func StartSamba(t testing.TB) *Server {
 	s := &Server{
 		URL: "ldap://" + address, TLSURL: "ldaps://" + address, CAFile: filepath.Join(dir, "ca.pem"),
 		Base: base, People: "OU=People," + base, Groups: "OU=Groups," + base, Service: admin, Admin: admin,
-		t: t, log: filepath.Join(dir, "out.log"),
+		t: t, domain: true, Log: filepath.Join(dir, "out.log"),
 	}
 	s.ready = s.dials
 	s.args = []string{samba, "--foreground", "--no-process-group", "--model=single", "--debug-stdout", "--configfile=" + filepath.Join(dir, "smb.conf")}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,10 +38,11 @@ type Server struct {
 	Groups  string // DN below which groups are
 	Service Login  // what a connector would bind as
 	Admin   Login  // may do anything
+	Log     string // file of what it says; Samba notes each change in it (dsdb_json_audit)
 
 	t       testing.TB
+	domain  bool // it is a domain controller
 	args    []string
-	log     string
 	ready   func() error // nil: it serves
 	process *child.Process
 	pid     int
@@ -58,6 +60,15 @@ func (s *Server) TLS() *tls.Config {
 	u, err := url.Parse(s.URL)
 	s.must("parse the server's URL", err)
 	return &tls.Config{RootCAs: roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+}
+
+// Door is what another listener at the server's address needs to speak TLS in its place.
+func (s *Server) Door() *tls.Config {
+	s.t.Helper()
+	dir := filepath.Dir(s.CAFile)
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	s.must("read the server's certificate", err)
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 }
 
 // AdminConn is a connection that may do anything; it ends with the test.
@@ -136,7 +147,7 @@ func (s *Server) run() {
 }
 
 func (s *Server) start(ctx context.Context) error {
-	process, err := child.Start(context.WithoutCancel(ctx), child.Spec{Args: child.Guarded(s.args...), Log: s.log})
+	process, err := child.Start(context.WithoutCancel(ctx), child.Spec{Args: child.Guarded(s.args...), Log: s.Log})
 	if err != nil {
 		return err
 	}
@@ -171,8 +182,8 @@ func (s *Server) close() {
 		_ = unix.Kill(s.pid, unix.SIGKILL) // it may be gone already
 		<-s.process.Done()
 	}
-	if b, err := os.ReadFile(s.log); err == nil && s.t.Failed() {
-		s.t.Logf("end of %s:\n%s", s.log, b[max(0, len(b)-logShown):])
+	if b, err := os.ReadFile(s.Log); err == nil && s.t.Failed() {
+		s.t.Logf("end of %s:\n%s", s.Log, b[max(0, len(b)-logShown):])
 	}
 }
 

@@ -18,6 +18,9 @@ import (
 //go:embed slapd.conf
 var slapdConf string
 
+// Accesslog is below what slapd notes each change of the directory (slapo-accesslog).
+const Accesslog = "cn=accesslog"
+
 // StartSlapd runs an OpenLDAP server until the test ends.
 func StartSlapd(t testing.TB) *Server {
 	t.Helper()
@@ -35,12 +38,14 @@ func StartSlapd(t testing.TB) *Server {
 		Base: base, People: "ou=people," + base, Groups: "ou=groups," + base,
 		Service: Login{"cn=joinery,ou=services," + base, "s3rvice-passw0rd"},
 		Admin:   Login{"cn=admin," + base, "adm1n-passw0rd"},
-		t:       t, log: filepath.Join(dir, "slapd.log"),
+		t:       t, Log: filepath.Join(dir, "slapd.log"),
 	}
 	s.ready = s.dials
 	s.args = []string{slapd, "-f", filepath.Join(dir, "slapd.conf"), "-h", s.URL + " " + s.TLSURL, "-d", "0"}
 	s.must("make a certificate", certify(dir, "127.0.0.1"))
-	s.must("make the data folder", os.Mkdir(filepath.Join(dir, "data"), 0o700))
+	for _, name := range []string{"data", "journal"} {
+		s.must("make the folder "+name, os.Mkdir(filepath.Join(dir, name), 0o700))
+	}
 	conf := strings.NewReplacer("FOLDER", dir, "ADMINPW", s.Admin.Password).Replace(slapdConf)
 	s.must("write slapd.conf", os.WriteFile(filepath.Join(dir, "slapd.conf"), []byte(conf), 0o600))
 	s.run()

@@ -108,19 +108,15 @@ func (g *guarded) request(ctx context.Context, kind, what string, paced bool, do
 // once makes the call of the connector. Each request in it has the target's timeout; waiting for the next one's turn does
 // not count.
 func (g *guarded) once(ctx context.Context, what string, do func(context.Context) error) error {
-	timed, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(g.t.Timeout, func() { cancel(context.DeadlineExceeded) })
-	defer timer.Stop()
 	first := true
-	return do(connector.WithPace(timed, func(context.Context) error {
+	timed, cancel := connector.WithTimeout(connector.WithPace(ctx, func(ctx context.Context) error {
 		if first {
 			first = false
 			return nil
 		}
-		timer.Stop()
-		defer timer.Reset(g.t.Timeout)
 		g.t.pace.answered(time.Now()) // the request before
 		return g.t.pace.wait(ctx, what)
-	}))
+	}), g.t.Timeout)
+	defer cancel()
+	return do(timed)
 }
