@@ -191,6 +191,31 @@ func TestAListingThatFailsEndsTheSweepAndRepairsNothing(t *testing.T) {
 	}
 }
 
+func TestAListingThatFailedIsMadeAgainUntilOneSucceeds(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t)
+	p.settled("a")
+	p.target.Remove("name-a")
+	p.target.FailNext(3, memory.Fault{})
+	p.demand()
+	p.told()
+	for again := range 3 {
+		p.Advance(40 * time.Second)
+		if n := len(p.Effects()); n != streamtest.Partitions {
+			t.Fatalf("%d partitions list again at time %d", n, again)
+		}
+		p.Perform()
+		got := p.told()
+		if told := strings.Count(got, "drift.found missing a account"); told != again/2 || strings.Contains(got, "failed") {
+			t.Errorf("at time %d: %s", again, got)
+		}
+	}
+	p.Advance(30 * time.Minute)
+	if n := len(p.Effects()); n != 0 {
+		t.Errorf("%d partitions list again after a success", n)
+	}
+}
+
 func TestAnUnknownTargetFailsTheSweepWithASentence(t *testing.T) {
 	t.Parallel()
 	p := newPipe(t)

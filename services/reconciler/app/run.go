@@ -83,7 +83,7 @@ func servicesOf(files []config.Service) []drift.Service {
 func sourcesOf(files []*config.Target, factory open.Factory, complete target.Complete) map[string]listing.Source {
 	sources := map[string]listing.Source{}
 	for _, f := range files {
-		sources[f.Name.Value] = listing.Source{Timeout: f.Limits.Timeout,
+		sources[f.Name.Value] = listing.Source{Timeout: f.Limits.Timeout, Rate: float64(f.Limits.Rate),
 			Open: func() (connector.Connector, error) { return target.Open(factory, f, complete) }}
 	}
 	return sources

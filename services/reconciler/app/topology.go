@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
@@ -31,16 +30,18 @@ var (
 type sweep struct {
 	ID     string `json:"id"`
 	Target string `json:"t"`
-	Reason string `json:"r"` // schedule, demand, outage
+	Reason string `json:"r"` // schedule, demand, outage, again
 }
 
 func (s sweep) key() string { return s.ID + "/" + s.Target }
 
 // plan is when a target is swept next, and what the last sweep saw.
 type plan struct {
-	Next  time.Time `json:"n,omitzero"`   // by schedule
-	Down  time.Time `json:"d,omitzero"`   // since when calls to the target fail, as far as this partition knows
-	Total int       `json:"tt,omitempty"` // accounts in the last listing that was believed
+	Next   time.Time `json:"n,omitzero"`   // by schedule
+	Down   time.Time `json:"d,omitzero"`   // since when calls to the target fail, as far as this partition knows
+	Failed int       `json:"f,omitempty"`  // listings in a row
+	Again  time.Time `json:"a,omitzero"`   // when one is made in place of those
+	Total  int       `json:"tt,omitempty"` // accounts in the last listing that was believed
 }
 
 // Target is how one target is reconciled.
@@ -57,19 +58,6 @@ type People interface {
 	ByEmployeeNumber(number string) (event.IdentityID, bool)
 	Entry(id event.IdentityID) (event.DirectoryEntry, bool)
 }
-
-// Timer keys.
-const (
-	scheduleTimer = "schedule/"
-	outageTimer   = "outage/"
-)
-
-// outageLeast is how long a target must have failed for a sweep to follow; outageWait spreads what ends together into
-// one sweep.
-const (
-	outageLeast = time.Minute
-	outageWait  = time.Minute
-)
 
 // Book makes listings; listing.Book is the real one.
 type Book interface {
@@ -213,27 +201,6 @@ func (r reconciler) orphanRemoved(tx *stream.Tx, e event.ProvisionEvent) bool {
 	return true
 }
 
-// noteOutage watches for a target that fails and comes back: a sweep follows, for nobody knows what it went through.
-func (r reconciler) noteOutage(tx *stream.Tx, e event.ProvisionEvent) {
-	if _, known := r.targets[e.Target]; !known {
-		return
-	}
-	p, _ := plans.Get(tx, e.Target)
-	failing := e.Reason == string(connector.Transient) || e.Reason == string(connector.Ambiguous)
-	switch {
-	case e.Kind == event.ProvisionDeferred && failing && p.Down.IsZero():
-		p.Down = tx.Now()
-	case (e.Kind == event.ProvisionApplied || e.Kind == event.ProvisionUnchanged || e.Kind == event.ProvisionAdopted) && !p.Down.IsZero():
-		if tx.Now().Sub(p.Down) >= outageLeast {
-			tx.SetTimer(outageTimer+e.Target, tx.Now().Truncate(outageWait).Add(2*outageWait))
-		}
-		p.Down = time.Time{}
-	default:
-		return
-	}
-	plans.Put(tx, e.Target, p)
-}
-
 func (r reconciler) command(tx *stream.Tx, rec stream.Record) error {
 	c, err := stream.Decode[event.SweepCommand](tx, rec)
 	if err != nil {
@@ -252,42 +219,6 @@ func (r reconciler) begin(tx *stream.Tx, s sweep) {
 	}
 	sweeps.Put(tx, s.key(), s)
 	tx.Effect(s)
-}
-
-// timer begins a sweep that is due. Its id comes of the target and the time, so that all partitions share one listing.
-func (r reconciler) timer(tx *stream.Tx, name string) error {
-	kind, target, _ := strings.Cut(name, "/")
-	t, known := r.targets[target]
-	if !known {
-		return nil
-	}
-	if kind+"/" == outageTimer {
-		r.begin(tx, sweep{ID: sweepID(target, "outage", tx.Now().Truncate(outageWait)), Target: target, Reason: "outage"})
-		return nil
-	}
-	r.begin(tx, sweep{ID: sweepID(target, "schedule", slot(t, tx.Now())), Target: target, Reason: "schedule"})
-	r.schedule(tx, t)
-	return nil
-}
-
-func sweepID(target, reason string, at time.Time) string {
-	return event.DeriveID("sweep", 0, target, reason, at.UTC().Format(time.RFC3339Nano))
-}
-
-// slot is the beginning of the period that now is in. Periods are shifted by the target's name, so that targets are not
-// all listed at once.
-func slot(t Target, now time.Time) time.Time {
-	h := fnv.New32a()
-	h.Write([]byte(t.Name))
-	shift := time.Duration(h.Sum32()) % t.Every
-	return now.Add(-shift).Truncate(t.Every).Add(shift)
-}
-
-func (r reconciler) schedule(tx *stream.Tx, t Target) {
-	p, _ := plans.Get(tx, t.Name)
-	p.Next = slot(t, tx.Now()).Add(t.Every)
-	plans.Put(tx, t.Name, p)
-	tx.SetTimer(scheduleTimer+t.Name, p.Next)
 }
 
 // assigned lists again for sweeps that were under way, and brings the schedule in line with the target files.
@@ -327,9 +258,12 @@ func (r reconciler) result(tx *stream.Tx, result any) error {
 	}
 	sweeps.Delete(tx, l.sweep.key())
 	s := r.sweepOf(tx, l.sweep.ID, l.sweep.Target)
-	s.TellAll = l.sweep.Reason == "demand"
+	s.TellAll = l.sweep.Reason == "demand" || l.sweep.Reason == reasonAgain
 	if l.class != "" {
-		r.emit(tx, s.Failed(tx.Now(), tx.Cause().ID(), l.class, l.message))
+		if l.sweep.Reason != reasonAgain { // else it has been told
+			r.emit(tx, s.Failed(tx.Now(), tx.Cause().ID(), l.class, l.message))
+		}
+		r.failed(tx, l.sweep.Target, l.class)
 		return nil
 	}
 	r.compare(tx, s, l.listing)
@@ -378,10 +312,10 @@ func (r reconciler) compare(tx *stream.Tx, s drift.Sweep, l *drift.Listing) {
 		orphans.Put(tx, key, *o)
 	}
 	r.emit(tx, done.Events)
-	if !done.Broken {
+	if p = p.listedWell(tx, s.Target); !done.Broken {
 		p.Total = l.Accounts.Len()
-		plans.Put(tx, s.Target, p)
 	}
+	plans.Put(tx, s.Target, p)
 }
 
 func (r reconciler) emit(tx *stream.Tx, events []event.DriftEvent) {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/services/reconciler/internal/drift"
@@ -28,7 +30,8 @@ const pageSize = 200
 // Source is how one target is listed.
 type Source struct {
 	Open    func() (connector.Connector, error) // without a call
-	Timeout time.Duration                       // of one page; 0: connector.DefaultTimeout
+	Timeout time.Duration                       // of one request; 0: connector.DefaultTimeout
+	Rate    float64                             // requests a second of a listing; 0: any number
 }
 
 // Book makes listings.
@@ -131,7 +134,7 @@ func (b *Book) list(ctx context.Context, target string, source Source) (l *drift
 		return nil, err
 	}
 	began := b.clock.Now()
-	d, err := pages(ctx, c, target, source.Timeout, accounts)
+	d, err := pages(source.paced(ctx), c, target, source.Timeout, accounts)
 	if err = errors.Join(err, accounts.seal()); err != nil {
 		return nil, err
 	}
@@ -139,13 +142,21 @@ func (b *Book) list(ctx context.Context, target string, source Source) (l *drift
 	return &drift.Listing{Began: began, Descriptor: d, Normal: normal, Accounts: accounts}, nil
 }
 
-// pages reads the whole target into the spool, each page within the time limit.
+// paced has the requests of a listing wait for their turns.
+func (s Source) paced(ctx context.Context) context.Context {
+	if s.Rate <= 0 {
+		return ctx
+	}
+	return connector.WithPace(ctx, rate.NewLimiter(rate.Limit(s.Rate), 1).Wait)
+}
+
+// pages reads the whole target into the spool. Each request has the time limit: a page can take one for each account.
 func pages(ctx context.Context, c connector.Connector, target string, timeout time.Duration, into *spool) (connector.Descriptor, error) {
 	if timeout <= 0 {
 		timeout = connector.DefaultTimeout
 	}
 	limited := func(f func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, timeout)
+		ctx, cancel := connector.WithTimeout(ctx, timeout)
 		defer cancel()
 		return f(ctx)
 	}
