@@ -21,7 +21,7 @@ import (
 )
 
 // Start starts server.js of the folder and returns its origin, such as http://127.0.0.1:4711.
-func Start(t *testing.T, name string, files fs.FS, args ...string) string {
+func Start(t testing.TB, name string, files fs.FS, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "node", append([]string{"server.js"}, args...)...)
 	cmd.Dir = install(t, name, files)
@@ -50,7 +50,7 @@ func Start(t *testing.T, name string, files fs.FS, args ...string) string {
 }
 
 // install copies the folder into a cache folder named by its content, with its dependencies: once per content.
-func install(t *testing.T, name string, files fs.FS) string {
+func install(t testing.TB, name string, files fs.FS) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -1,7 +1,6 @@
 package rest_test
 
 import (
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -62,42 +61,13 @@ func open(t *testing.T, s connector.Settings) *rest.Client {
 	return c
 }
 
-func (p peer) objects(t *testing.T) []connector.Object {
-	t.Helper()
-	var store struct {
-		Users []struct {
-			ID                               int
-			Login, ExternalID, Title, Office string
-			Active                           bool
-		}
-		Memberships []struct {
-			UserID int
-			Group  string
-		}
-	}
-	p.Inspect(t, &store)
-	var out []connector.Object
-	for _, u := range store.Users {
-		o := connector.Object{Ref: connector.Ref{Account: u.Login, RemoteID: strconv.Itoa(u.ID), ExternalID: u.ExternalID}, Enabled: u.Active,
-			Attributes: map[string]string{"title": u.Title, "office": u.Office}}
-		for _, m := range store.Memberships {
-			if m.UserID == u.ID {
-				o.Entitlements = append(o.Entitlements, "group/"+m.Group)
-			}
-		}
-		slices.Sort(o.Entitlements)
-		out = append(out, o)
-	}
-	return out
-}
-
 func TestRESTConformsAgainstJSONServer(t *testing.T) {
 	t.Parallel()
 	p := peer{resttest.Start(t)}
 	connectortest.Run(t, connectortest.Harness{
 		New:        func(t *testing.T) connector.Connector { return open(t, p.settings(p.Base())) },
-		Reset:      p.Reset,
-		Inspect:    p.objects,
+		Reset:      func(t *testing.T) { p.Reset(t) },
+		Inspect:    func(t *testing.T) []connector.Object { return p.Objects(t) },
 		Attributes: [2]string{"title", "office"},
 		Kind:       "group",
 		RandomFor:  4 * time.Second,
