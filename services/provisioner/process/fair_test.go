@@ -107,7 +107,7 @@ func wave(t testing.TB, joiners int) time.Duration {
 	}
 	for _, name := range names {
 		w.rest(name, subjects[name])
-		accounts, journal := subjects[name].inspect(t)
+		accounts, journal := subjects[name].accounts(t), subjects[name].journal(t)
 		if len(accounts) != joiners || len(journal) != 2*joiners {
 			t.Errorf("%s has %d accounts after %d changes, want %d after %d", name, len(accounts), len(journal), joiners, 2*joiners)
 		}

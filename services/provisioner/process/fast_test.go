@@ -40,10 +40,16 @@ func newFast(t testing.TB, allow func(time.Time) bool) (*fast, *subject) {
 	f := &fast{external: map[string]*fastUser{}, allow: allow}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	return f, &subject{kind: "group", file: `connection: {url: "` + server.URL + `"}`, inspect: f.inspect}
+	return f, &subject{kind: "group", file: `connection: {url: "` + server.URL + `"}`, accounts: f.accounts, journal: f.changes}
 }
 
-func (f *fast) inspect(testing.TB) (accounts []connector.Object, journal []entry) {
+func (f *fast) changes(testing.TB) []entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.journal)
+}
+
+func (f *fast) accounts(testing.TB) (accounts []connector.Object) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, u := range f.users {
@@ -53,7 +59,7 @@ func (f *fast) inspect(testing.TB) (accounts []connector.Object, journal []entry
 		}
 		accounts = append(accounts, o)
 	}
-	return accounts, slices.Clone(f.journal)
+	return accounts
 }
 
 func (f *fast) note(u *fastUser, verb, item string) {

@@ -1,7 +1,10 @@
 package process_test
 
 import (
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -35,6 +38,7 @@ type gate struct {
 	address   string
 	newWrites func() func(chunk []byte) bool // of a connection: says whether what it sends changes something
 	listen    string                         // the address that stays
+	tls       *tls.Config                    // what clients speak; nil: plain
 
 	mu       sync.Mutex
 	mode     mode
@@ -52,9 +56,16 @@ type strike struct {
 	do   func()
 }
 
+// newGate makes a gate at an address where nobody else is: while it is down, its port must stay free.
 func newGate(t testing.TB, network, address string, newWrites func() func([]byte) bool) *gate {
 	t.Helper()
-	g := &gate{t: t, network: network, address: address, newWrites: newWrites, changed: make(chan struct{}), conns: map[net.Conn]bool{}, listen: "127.0.0.1:0"}
+	return newTLSGate(t, network, address, newWrites, fmt.Sprintf("127.%d.%d.%d", 64+rand.IntN(128), rand.IntN(256), 1+rand.IntN(254)), nil)
+}
+
+// newTLSGate makes one that takes TLS off what passes, at the host whose certificate it has.
+func newTLSGate(t testing.TB, network, address string, newWrites func() func([]byte) bool, host string, c *tls.Config) *gate {
+	t.Helper()
+	g := &gate{t: t, network: network, address: address, newWrites: newWrites, changed: make(chan struct{}), conns: map[net.Conn]bool{}, listen: host + ":0", tls: c}
 	g.set(open)
 	t.Cleanup(func() { g.set(down); g.group.Wait() })
 	return g
@@ -84,6 +95,9 @@ func (g *gate) set(m mode) {
 			return
 		}
 		g.listener, g.listen = l, l.Addr().String()
+		if g.tls != nil {
+			l = tls.NewListener(l, g.tls)
+		}
 		g.group.Go(func() { g.accept(l) })
 	}
 }

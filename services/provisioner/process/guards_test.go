@@ -98,8 +98,7 @@ func (m *mass) leave() {
 
 // disabled is how many accounts are, by the target's own word.
 func (m *mass) disabled() (n int) {
-	accounts, _ := m.s.inspect(m.t)
-	for _, o := range accounts {
+	for _, o := range m.s.accounts(m.t) {
 		if !o.Enabled {
 			n++
 		}

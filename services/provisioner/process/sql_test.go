@@ -18,11 +18,13 @@ import (
 const sqlSchema = `
 create table accounts (account text primary key, external_id text unique, enabled boolean not null, title text);
 create table account_roles (account text not null references accounts on delete cascade, role text not null, primary key (account, role));
+create table sessions (account text not null references accounts on delete cascade, token text primary key);
 create table journal (seq bigserial primary key, account text, verb text, item text, at timestamptz not null default clock_timestamp());
 create table misbehaves (how text);
 
 create function note() returns trigger language plpgsql as $$ begin
-	if tg_table_name = 'account_roles' then
+	if tg_table_name = 'sessions' then insert into journal (account, verb, item) values (old.account, 'end_sessions', old.token);
+	elsif tg_table_name = 'account_roles' then
 		if tg_op = 'INSERT' then insert into journal (account, verb, item) values (new.account, 'grant', 'role/' || new.role);
 		else insert into journal (account, verb, item) values (old.account, 'revoke', 'role/' || old.role); end if;
 	elsif tg_op = 'INSERT' then insert into journal (account, verb) values (new.account, 'create');
@@ -34,6 +36,8 @@ create function note() returns trigger language plpgsql as $$ begin
 	return null; end $$;
 create trigger noted after insert or update or delete on accounts for each row execute function note();
 create trigger noted after insert or delete on account_roles for each row execute function note();
+
+create trigger noted after delete on sessions for each row execute function note();
 
 create function lie() returns trigger language plpgsql as $$ begin
 	if exists (select 1 from misbehaves where how = 'lies') then return null; end if;
@@ -55,6 +59,7 @@ const sqlFile = `sql:
       enable: "update accounts set enabled = true where account = :account"
       disable: "update accounts set enabled = false where account = :account"
       delete: "delete from accounts where account = :account"
+      endSessions: "delete from sessions where account = :account"
     entitlements:
       role:
         list: "select role from account_roles where account = :account"
@@ -96,11 +101,12 @@ func newSQL(t testing.TB, dir string, server postgrestest.Server, name string) *
 	secret := filepath.Join(dir, "token")
 	now, next := numbered()
 	write(t, secret, now())
-	s := &subject{kind: "role", cascades: true, gate: newGate(t, "unix", server.Socket, sqlWrites)}
+	s := &subject{kind: "role", cascades: true, exec: exec, gate: newGate(t, "unix", server.Socket, sqlWrites)}
 	// Each statement travels with its text, so that the gate knows what it sees.
 	s.file = fmt.Sprintf(`connection: {url: "postgres://%s/%s?sslmode=disable&default_query_exec_mode=exec", user: %s, password: "file:%s"}
   %s`, s.gate.listen, name, name, secret, sqlFile)
-	s.inspect = func(t testing.TB) ([]connector.Object, []entry) { return inspectSQL(t, db) }
+	s.accounts = func(t testing.TB) []connector.Object { return accountsSQL(t, db) }
+	s.journal = func(t testing.TB) []entry { return journalSQL(t, db) }
 	s.faults = []fault{
 		{"lies: done, and did nothing", func() { exec("insert into misbehaves values ('lies')") }, func() { exec("delete from misbehaves") }, true},
 		{name: rotated, begin: func() {
@@ -138,10 +144,9 @@ func sqlWrites() func([]byte) bool {
 	}
 }
 
-func inspectSQL(t testing.TB, db *sql.DB) (accounts []connector.Object, journal []entry) {
+func accountsSQL(t testing.TB, db *sql.DB) (accounts []connector.Object) {
 	t.Helper()
-	ctx := context.WithoutCancel(t.Context())
-	rows, err := db.QueryContext(ctx, `select a.account, coalesce(external_id, ''), enabled, coalesce(title, ''), coalesce(role, '')
+	rows, err := db.QueryContext(context.WithoutCancel(t.Context()), `select a.account, coalesce(external_id, ''), enabled, coalesce(title, ''), coalesce(role, '')
 		from accounts a left join account_roles r on r.account = a.account order by 1, 5`)
 	if err != nil {
 		t.Fatalf("inspect: %v", err)
@@ -162,7 +167,12 @@ func inspectSQL(t testing.TB, db *sql.DB) (accounts []connector.Object, journal 
 			slices.Sort(last.Entitlements)
 		}
 	}
-	changes, err := db.QueryContext(ctx, "select account, verb, coalesce(item, ''), at from journal order by seq")
+	return accounts
+}
+
+func journalSQL(t testing.TB, db *sql.DB) (journal []entry) {
+	t.Helper()
+	changes, err := db.QueryContext(context.WithoutCancel(t.Context()), "select account, verb, coalesce(item, ''), at from journal order by seq")
 	if err != nil {
 		t.Fatalf("inspect: %v", err)
 	}
@@ -174,5 +184,5 @@ func inspectSQL(t testing.TB, db *sql.DB) (accounts []connector.Object, journal 
 		}
 		journal = append(journal, c)
 	}
-	return accounts, journal
+	return journal
 }

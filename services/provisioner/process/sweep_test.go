@@ -28,37 +28,38 @@ var sweepPlaces = []place{
 // sweep while the target misbehaves. A listing cut short has nothing "repaired".
 func TestDriftIsRepairedOnceWhoeverDies(t *testing.T) {
 	t.Parallel()
-	for _, name := range slices.Sorted(maps.Keys(subjects)) {
+	for number, name := range slices.Sorted(maps.Keys(subjects)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			make := subjects[name](t)
 			for n := range append(netFaults(nil), make(t, t.TempDir()).faults...) {
-				sweepCell(t, name, make, func(s *subject) fault { return append(netFaults(s.gate), s.faults...)[n] })
+				sweepCell(t, name, make, func(s *subject) fault { return append(netFaults(s.gate), s.faults...)[n] }, some(sweepPlaces, number, n))
 			}
-			sweepCell(t, name, make, func(s *subject) fault { return s.short })
+			sweepCell(t, name, make, func(s *subject) fault { return s.short }, sweepPlaces)
 		})
 	}
 }
 
-func sweepCell(t *testing.T, name string, make func(testing.TB, string) *subject, pick func(*subject) fault) {
+func sweepCell(t *testing.T, name string, make func(testing.TB, string) *subject, pick func(*subject) fault, places []place) {
 	dir := t.TempDir()
 	s := make(t, filepath.Join(dir, "target"))
 	f := pick(s)
 	t.Run(f.name, func(t *testing.T) {
 		t.Parallel()
-		write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", name, s, "concurrency: 4, timeout: 400ms"))
+		write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", name, s, "concurrency: 4, timeout: 1s"))
 		w := newWorld(t, dir, map[string]string{"app": s.kind})
+		w.connector = name
 		h := history{w: w, s: s, f: f, expected: map[change]int{}}
 		i := w.start("provisioner")
 		for n := range 40 { // so many that half of them are no trifle
-			h.join(fmt.Sprintf("%02d", n))
+			h.join(h.person("", n))
 		}
 		w.rest("app", s)
 		i.kill()
-		for n, p := range sweepPlaces {
+		for n, p := range places {
 			h.sweepRound(n, p)
 		}
-		f.begin()
+		h.begin()
 		w.start("provisioner")
 		w.start("reconciler")
 		w.pass(time.Second)
@@ -73,7 +74,7 @@ func sweepCell(t *testing.T, name string, make func(testing.TB, string) *subject
 // sweepRound has an account deleted and one disabled by somebody else, and the target swept while it misbehaves.
 func (h *history) sweepRound(n int, p place) {
 	w := h.w
-	gone, off := fmt.Sprintf("%02d", 2*n), fmt.Sprintf("%02d", 2*n+1)
+	gone, off := h.person("", 2*n), h.person("", 2*n+1)
 	h.f.end() // an administrator gets through
 	h.s.alter(w.t, "u-"+gone, connector.Delete)
 	h.s.alter(w.t, "u-"+off, connector.Disable)
@@ -83,27 +84,9 @@ func (h *history) sweepRound(n int, p place) {
 	if h.s.cascades {
 		h.expect(gone, "revoke", h.s.kind+"/x")
 	}
-	h.f.begin()
-	w.faults += 2
+	h.begin()
 	w.sweep()
-	repairs := w.start("provisioner")
-	var sweeps *worker
-	if p.at == "" {
-		sweeps = w.start("reconciler", "-at", p.name, "-nth", fmt.Sprint(p.nth))
-	} else {
-		started := make(chan *worker, 1)
-		h.s.gate.strikeAt(p.at, p.nth, func() {
-			(<-started).kill()
-			repairs.kill()
-		})
-		sweeps = w.start("reconciler")
-		started <- sweeps
-	}
-	if !w.within(reachable, sweeps.gone) {
-		sweeps.kill()
-	}
-	h.s.gate.strikeAt("", 0, nil)
-	repairs.kill()
+	h.dieAt(p, "reconciler", w.start("provisioner"))
 }
 
 // sweep asks for a sweep, in every partition.

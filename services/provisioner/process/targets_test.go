@@ -14,13 +14,16 @@ import (
 // subject is a target in the matrix: a real application that is looked into out of band.
 type subject struct {
 	gate     *gate
-	file     string // the target file, of a target called app
-	kind     string // of entitlements
-	inspect  func(t testing.TB) ([]connector.Object, []entry)
+	file     string                                // the target file, of a target called app
+	kind     string                                // of entitlements
+	mark     string                                // begins the ids of people, where targets share a name space
+	accounts func(t testing.TB) []connector.Object // out of band, as the journal
+	journal  func(t testing.TB) []entry
 	faults   []fault // its own, beside those of the gate
 	short    fault   // its listings lack half of the accounts
 	cascades bool    // its journal says that who deletes an account takes its entitlements away
 	alter    func(t testing.TB, account string, v connector.Verb)
+	exec     func(statement string, args ...any) // of a database
 }
 
 // change is one effective change, from the target's journal.
@@ -44,7 +47,8 @@ type fault struct {
 }
 
 // subjects are the targets in the matrix, by connector. Each starts what its subjects share, and makes them.
-var subjects = map[string]func(t testing.TB) func(t testing.TB, dir string) *subject{"scim": scimSubjects, "sql": sqlSubjects}
+var subjects = map[string]func(t testing.TB) func(t testing.TB, dir string) *subject{
+	"ad": adSubjects, "ldap": ldapSubjects, "rest": restSubjects, "scim": scimSubjects, "sql": sqlSubjects}
 
 func write(t testing.TB, path, text string) {
 	t.Helper()
@@ -72,8 +76,7 @@ func numbered() (now, next func() string) {
 // took gives how long after it was sent each account was changed.
 func (s *subject) took(t testing.TB, sent map[string]time.Time, verb string) (took []time.Duration) {
 	t.Helper()
-	_, journal := s.inspect(t)
-	for _, c := range journal {
+	for _, c := range s.journal(t) {
 		if at, ok := sent[c.account]; ok && c.verb == verb {
 			took = append(took, c.at.Sub(at))
 		}

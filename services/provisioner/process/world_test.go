@@ -2,15 +2,16 @@ package process_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,10 +35,24 @@ const (
 	atRest     = time.Minute // within this after the last fault all is as wanted
 )
 
-var (
-	workerBinary string       // built once for all tests
-	struck       atomic.Int64 // faults of all tests: kills, and ways of targets to misbehave
-)
+// workerBinary is built once for all tests.
+var workerBinary string
+
+// struck are the faults of all tests, by connector: kills, and ways of targets to misbehave.
+var struck struct {
+	sync.Mutex
+	by map[string]int
+}
+
+// told is the line about them.
+func told() string {
+	all, each := 0, []string(nil)
+	for _, name := range slices.Sorted(maps.Keys(struck.by)) {
+		all += struck.by[name]
+		each = append(each, fmt.Sprint(name, " ", struck.by[name]))
+	}
+	return fmt.Sprintf("last mile: %d faults (%s)", all, strings.Join(each, ", "))
+}
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "joinery-process-")
@@ -52,8 +67,14 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "build worker:", err)
 		os.Exit(1)
 	}
+	struck.by = map[string]int{}
+	// Most of what goes on here is waiting for a fault to pass.
+	if err := flag.Set("test.parallel", fmt.Sprint(3*runtime.GOMAXPROCS(0))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
-	fmt.Printf("last mile: %d faults\n", struck.Load())
+	fmt.Println(told())
 	os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	os.Exit(code)
 }
@@ -71,15 +92,16 @@ type world struct {
 	outcomes map[string]int64 // by key of the account: newest version that was settled
 	told     map[change]int   // changes that evidence tells, by identity
 
-	wanted  map[string]event.Desired // by key: the newest
-	workers []*worker
-	faults  int
+	wanted    map[string]event.Desired // by key: the newest
+	workers   []*worker
+	connector string // of the target that fails
+	faults    int
 }
 
 // newWorld makes a world of targets, each with the kind of entitlement it has.
 func newWorld(t testing.TB, dir string, targets map[string]string) *world {
 	t.Helper()
-	w := &world{t: t, dir: dir, codec: wire.New(wire.Static()), outcomes: map[string]int64{}, told: map[change]int{}, wanted: map[string]event.Desired{}}
+	w := &world{t: t, dir: dir, connector: "scim", codec: wire.New(wire.Static()), outcomes: map[string]int64{}, told: map[change]int{}, wanted: map[string]event.Desired{}}
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +122,9 @@ func newWorld(t testing.TB, dir string, targets map[string]string) *world {
 	w.publish(targets)
 	w.watch()
 	t.Cleanup(func() {
-		struck.Add(int64(w.faults))
+		struck.Lock()
+		struck.by[w.connector] += w.faults
+		struck.Unlock()
 		if t.Failed() {
 			w.showLogs()
 		}
@@ -232,8 +256,7 @@ func (w *world) wrong(target string, s *subject) string {
 	}
 	w.mu.Unlock()
 	have := map[string]connector.Object{}
-	accounts, _ := s.inspect(w.t)
-	for _, o := range accounts {
+	for _, o := range s.accounts(w.t) {
 		if _, twice := have[o.ExternalID]; twice {
 			return "two accounts of " + o.ExternalID
 		}
