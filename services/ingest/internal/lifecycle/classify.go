@@ -232,8 +232,12 @@ func (d *differ) returned() {
 	switch {
 	case was.phase == void:
 		d.joined(event.Hire)
-	case was.id != is.id && slices.Contains(d.rest, workerType.String()):
-		d.emitBy(event.Conversion, is.start, is.Start.By, is.source, slices.Clone(d.rest)...)
+	case slices.Contains(d.rest, workerType.String()):
+		at := d.cause.at
+		if was.id != is.id {
+			at = is.start
+		}
+		d.emit(event.Conversion, at, slices.Clone(d.rest)...)
 	case d.cause.kind == event.ReverseTermination:
 		d.emit(event.TerminationReversed, d.cause.at, endDate.String())
 	case was.end.contract && !isEmployee(was):

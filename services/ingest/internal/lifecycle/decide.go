@@ -65,7 +65,7 @@ func (d *deciding) fact(f event.Fact, before view) Decision {
 	case feed.seen(f.ID):
 		d.ignore(event.DuplicateIgnored, reasonSeen, f)
 		return d.finish(before)
-	case feed.base.covers(kept):
+	case feed.base.covers(kept) && !feed.base.lacks(kept, d.model.zones.Zone(feed.zoneName())):
 		d.resolve(f)
 		d.ignore(event.StaleIgnored, reasonHistory, f)
 		return d.finish(before)

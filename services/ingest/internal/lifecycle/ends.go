@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/ingest/internal/calendar"
 )
 
 // ending is when access of a spell ends, and why. The zero time: it is open.
@@ -47,9 +48,9 @@ func (sp *spell) runs(zone *time.Location) bool {
 	return sp.Void == origin{} && (e.IsZero() || e.After(sp.Start.At.Begin(zone)))
 }
 
-// oneEnd says whether the same end was said in both ways.
+// oneEnd says whether the same last day was said in both ways.
 func (sp *spell) oneEnd(zone *time.Location) bool {
-	return sp.Contract.At != "" && sp.Termination.At != "" && sp.Contract.At.End(zone).Equal(sp.Termination.At.End(zone))
+	return sp.Termination.At != "" && calendar.Day(sp.Termination.At.End(zone).Add(-time.Nanosecond), zone) == sp.Contract.At
 }
 
 // last is the spell begun last; of a worker without any, what is said of the one to come.

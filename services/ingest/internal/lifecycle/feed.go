@@ -47,15 +47,25 @@ const (
 	foldFacts = 16 // folded into the base when there are more
 )
 
-// covers says whether f is older than what the base stands for. An alarm is never too old.
+// covers says whether f is older than what the base stands for. An alarm is never too old, nor is its lift.
 func (b *base) covers(f fact) bool {
 	switch {
-	case b == nil || f.Kind == event.Emergency:
+	case b == nil, f.Kind == event.Emergency, f.Kind == event.EmergencyLift:
 		return false
 	case f.Sequence != nil && b.Sequence != nil:
 		return *f.Sequence <= *b.Sequence
 	}
 	return f.Recorded <= b.Position
+}
+
+// lacks says whether f is an end that counts though it is older: of the last employment, of whose end snapshots alone spoke.
+func (b *base) lacks(f fact, zone *time.Location) bool {
+	if f.Kind != event.Terminate && f.Kind != event.CorrectTermination || len(b.Track.Spells) == 0 {
+		return false
+	}
+	w := walker{b.Track, zone}
+	last := w.last()
+	return w.on(f) == len(w.Spells)-1 && last.Termination.At == "" && !last.Reversed
 }
 
 // feed finds or opens the feed that f belongs to.
@@ -108,8 +118,9 @@ func bySequence(a, b fact) int {
 	return 0
 }
 
+// byTime leaves what was recorded and learnt at the same moment in the order it came in.
 func byTime(a, b fact) int {
-	return cmp.Or(cmp.Compare(a.Recorded, b.Recorded), cmp.Compare(a.ID, b.ID))
+	return cmp.Or(cmp.Compare(a.Recorded, b.Recorded), cmp.Compare(a.Known, b.Known))
 }
 
 // place computes the positions: along the sequence they never go back, whatever the source's clock did.

@@ -294,6 +294,30 @@ func TestAnAlarmOlderThanAllThatIsKeptStillStands(t *testing.T) {
 	}
 }
 
+func TestAnEndOlderThanAllThatIsKeptEndsWhoHasNotBeenEnded(t *testing.T) {
+	t.Parallel()
+	m := New(calendar.NewZones())
+	s, _ := sizeAfter(t, 100)
+	last := typical(3)
+	last.ID, last.Record.Kind, last.Record.Person, last.KnownAt = "end", event.Terminate, nil, begin.AddDate(1, 0, 0)
+	s = decide(t, m, s, last, "x", last.KnownAt).State
+	if p := look(m.tracks(s), s.At).person("p-1"); p.Status != event.StatusEnded {
+		t.Fatalf("an end that came late ends nobody: %+v", p)
+	}
+	for i := range 40 {
+		f := typical(200 + i)
+		if i == 0 {
+			f.Record.Kind, f.Record.Person = event.ReverseTermination, nil
+		}
+		s = decide(t, m, s, f, fmt.Sprint("y", i), last.KnownAt.Add(time.Duration(i)*time.Hour)).State
+	}
+	last.ID = "another"
+	s = decide(t, m, s, last, "z", last.KnownAt.AddDate(0, 1, 0)).State
+	if p := look(m.tracks(s), s.At).person("p-1"); p.Status != event.StatusActive {
+		t.Fatalf("an end older than its reversal counts: %+v", p)
+	}
+}
+
 func TestAPrefixReplayedGivesTheSameTransitions(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {

@@ -129,9 +129,9 @@ func (j *job) terminate(v version, zone *time.Location) {
 	j.terminated, j.byTermination, j.termination, j.reversed = v.until(zone), v.KnownAt, v.ID, false
 }
 
-// saidTwice says whether termination and contract name the same end.
+// saidTwice says whether termination and contract name the same last day.
 func (j *job) saidTwice(zone *time.Location) bool {
-	return j.contractDay != "" && end(j.contractDay, zone).Equal(j.terminated)
+	return !j.terminated.IsZero() && j.terminated.Add(-1).In(zone).Format(time.DateOnly) == j.contractDay
 }
 
 // leave puts a leave, or a return, at its place. The same said again before it has come moves it, unless the other stands

@@ -53,8 +53,8 @@ func feeds(facts []event.Fact) []*feed {
 }
 
 func (f *feed) sort() {
-	slices.SortFunc(f.facts, func(a, b version) int {
-		return cmp.Or(cmp.Compare(a.number(), b.number()), a.recorded.Compare(b.recorded), cmp.Compare(a.ID, b.ID))
+	slices.SortStableFunc(f.facts, func(a, b version) int { // alike: as they came
+		return cmp.Or(cmp.Compare(a.number(), b.number()), a.recorded.Compare(b.recorded), a.KnownAt.Compare(b.KnownAt))
 	})
 	var high time.Time
 	for i := range f.facts {
