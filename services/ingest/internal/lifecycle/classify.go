@@ -93,7 +93,7 @@ func (d *differ) employment() {
 	switch {
 	case is == event.StatusEnded && was != event.StatusEnded:
 		d.left()
-	case was == event.StatusEnded && is != event.StatusEnded && (d.revived() || d.goesOn()),
+	case was == event.StatusEnded && is != event.StatusEnded && (d.revived() || d.converted()),
 		was == event.StatusPrehire && isLive(d.after) && d.revived():
 		d.returned()
 	case was == event.StatusEnded && is != event.StatusEnded:
@@ -216,10 +216,11 @@ func (d *differ) revived() bool {
 	return ok && was.phase >= over
 }
 
-// goesOn says whether the spell that counts begins where the one that had counted ends: there was no time out of work.
-func (d *differ) goesOn() bool {
+// converted says whether the end that was told turns out to be a conversion: the spell that counts begins there, and is of
+// another type.
+func (d *differ) converted() bool {
 	was, ok := d.after.find(d.before.spell().id)
-	return ok && was.phase == over && was.end.at.Equal(d.after.spell().start)
+	return ok && was.phase == over && was.end.at.Equal(d.after.spell().start) && slices.Contains(d.rest, workerType.String())
 }
 
 // returned is the employment that had ended going on.

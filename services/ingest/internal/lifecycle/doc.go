@@ -46,8 +46,8 @@
 // start_date a snapshot speaks of the last spell.
 //
 // A worker of a source has one employment at a time: a spell is over where the next one begins, wherever that moves, and
-// goes on if that is rescinded. Where one begins as the other ends nobody was out of work, known in time or late; a leave
-// goes on. A leave or a return said again before it has come moves.
+// goes on if that is rescinded. Where one begins as the other ends a leave goes on; and if it is of another type it is a
+// conversion, known in time or late. A leave or a return said again before it has come moves.
 //
 // The spell that counts is the one that is live, begun first; the others that are live or on leave are the person's
 // other employments. Any of them that differs is a transfer with "spells" among what changed.
