@@ -123,6 +123,9 @@ type Result struct {
 	RemoteID string
 	Version  string // the account's version after the change; empty: not known
 	Changed  bool   // false: it was so already
+	// Handover says where the first secret of a new account lies sealed, and for whom; never the secret. It may be given with
+	// an error, if the account may have been made.
+	Handover string
 }
 
 // Descriptor says what a target can do.

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ type Outcome struct {
 	Changes  []Op    // the changes that took effect, in order; also those made before a failure
 	RemoteID string  // the target's own id, for Desired.RemoteID of the next drive; empty when there is no account
 	Adopted  bool    // the account was there, belonged to nobody or to Formerly, and is ours from now on
+	Handover string  // of the account's creation: Result.Handover
 }
 
 // Unchanged reports that everything was as wanted already.
@@ -164,6 +166,7 @@ func applyAll(ctx context.Context, c Connector, key string, ops []Op, have *Obje
 		}
 		op.IfVersion = version
 		res, err := c.Apply(ctx, op)
+		out.Handover = cmp.Or(res.Handover, out.Handover)
 		if err != nil {
 			return ref, err
 		}

@@ -21,6 +21,8 @@ type ProvisionEvent struct {
 	LatencyMS int64        `avro:"latency_ms"`        // of the calls
 	NextAt    time.Time    `avro:"next_at,omitzero"`  // of a deferral: when it is tried again
 	CallEnded time.Time    `avro:"call_end,omitzero"` // when the last call was answered
+	// Handover is where the first secret of a new account lies sealed, as a URI with the key it is sealed to; never the secret.
+	Handover  string `avro:"handover" json:"handover,omitempty"`
 	Exception `avro:",inline"`
 }
 

@@ -19,7 +19,17 @@ var update = flag.Bool("update", false, "write the newest .avsc of each topic fr
 
 // newest is the version each topic's schema is at. To change a record: raise it here, run with -update, and commit
 // the new file; the old ones stay for ever.
-var newest = map[event.Topic]string{event.IdentityEvents: "v3", event.IdentityFacts: "v3", event.UrgentFacts: "v2", event.IdentityDirectory: "v3", event.AccessDesired: "v5", event.AccessEvents: "v5", event.AccessRequests: "v2", event.ApprovalRequests: "v2"}
+var newest = map[event.Topic]string{
+	event.IdentityEvents:    "v3",
+	event.IdentityFacts:     "v3",
+	event.UrgentFacts:       "v2",
+	event.IdentityDirectory: "v3",
+	event.AccessDesired:     "v5",
+	event.AccessEvents:      "v5",
+	event.AccessRequests:    "v2",
+	event.ApprovalRequests:  "v2",
+	event.ProvisionEvents:   "v2",
+}
 
 var records = map[event.Topic]any{
 	event.SourceRecords:     event.SourceRecord{},

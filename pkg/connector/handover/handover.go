@@ -1,8 +1,8 @@
 // Package handover passes an initial secret of a new account to whoever hands it to its person, and to nobody else.
 //
 // The secret is sealed to a public key (age) before the account is made, and put into a folder as a file named by the
-// intent that made it: evidence holds the intent's id, which is the reference, and neither log, topic nor evidence ever
-// holds the secret. Only the holder of the private key opens it, and removes the file: it is for one time.
+// intent that made it. Evidence holds the file's URI, with the public key as its fragment; neither log, topic nor evidence
+// ever holds the secret. Only the holder of the private key opens it, and removes the file: it is for one time.
 //
 //	age --decrypt --identity desk.key handover/INTENT.0.age
 //
@@ -11,6 +11,7 @@
 //
 //	desk, err := handover.Open("age1…", "/var/lib/joinery/handover")
 //	sealed, err := desk.Put(op.Key, handover.Secret{Target: "ad", Account: "ana.berg", Password: password})
+//	result.Handover = sealed.Reference()
 //	...
 //	err = sealed.Withdraw()
 package handover
@@ -23,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -46,7 +48,7 @@ func (s Secret) GoString() string { return s.String() }
 
 // Desk is where sealed secrets are put.
 type Desk struct {
-	recipient age.Recipient
+	recipient *age.X25519Recipient
 	folder    string
 }
 
@@ -63,7 +65,16 @@ func Open(recipient, folder string) (*Desk, error) {
 }
 
 // Sealed is a secret that has been put.
-type Sealed struct{ path string }
+type Sealed struct{ path, recipient string }
+
+// Reference is where the secret lies and for whom: `file:///var/lib/joinery/handover/INTENT.0.age#age1…`. Of no secret
+// it is empty.
+func (s *Sealed) Reference() string {
+	if s == nil {
+		return ""
+	}
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(s.path), Fragment: s.recipient}).String()
+}
 
 // maxTries bounds how many secrets of one intent can lie side by side.
 const maxTries = 1000
@@ -97,7 +108,7 @@ func (d *Desk) Put(key string, s Secret) (*Sealed, error) {
 		if err != nil {
 			return nil, fmt.Errorf("put the sealed secret: %w", err)
 		}
-		return &Sealed{path}, nil
+		return &Sealed{path, d.recipient.String()}, nil
 	}
 	return nil, fmt.Errorf("put the sealed secret: %d of one intent lie in %s already", maxTries, d.folder)
 }

@@ -31,6 +31,9 @@ func (d directory) handsOver(t *testing.T, bindsAs func(account string) string) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	if want := "file://" + filepath.Join(folder, "intent-7.0.age") + "#" + identity.Recipient().String(); out.Handover != want {
+		t.Errorf("it is said to lie at %q, want %q", out.Handover, want)
+	}
 	sealed, err := os.Open(filepath.Join(folder, "intent-7.0.age"))
 	if err != nil {
 		t.Fatal(err)

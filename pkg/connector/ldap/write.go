@@ -93,15 +93,15 @@ func (c *Client) create(k *call, op connector.Op) (connector.Result, error) {
 	}
 	if err := k.write(func() error { return k.conn.Add(add) }); err != nil {
 		if refused := codeOf(err); refused != 0 && classOf(refused, true) != connector.Ambiguous {
-			err = errors.Join(missingParent(err, at), sealed.Withdraw())
+			return connector.Result{}, errors.Join(missingParent(err, at), sealed.Withdraw())
 		}
-		return connector.Result{}, err
+		return connector.Result{Handover: sealed.Reference()}, err
 	}
 	made, err := c.find(k, connector.Ref{Account: want.Account})
 	if err != nil {
-		return connector.Result{}, err
+		return connector.Result{Handover: sealed.Reference()}, err
 	}
-	return connector.Result{RemoteID: p.idOf(made), Changed: true}, nil
+	return connector.Result{RemoteID: p.idOf(made), Changed: true, Handover: sealed.Reference()}, nil
 }
 
 // attributesOf are all attributes of a new entry.

@@ -300,6 +300,7 @@ func (w *Work) outcome(kind event.Kind, outcome string, class connector.Class, r
 	id := w.emit(kind, outcome, class, cmp.Or(r.Message, describe(r.Changes)))
 	e := &w.events[len(w.events)-1]
 	e.State, e.RemoteID, e.Changes = r.State, r.RemoteID, slices.Clone(r.Changes)
+	e.Handover = r.Handover
 	e.LatencyMS, e.CallEnded = r.Latency.Milliseconds(), r.Ended
 	return id
 }

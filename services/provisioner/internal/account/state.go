@@ -194,6 +194,7 @@ type Result struct {
 	Changes  []event.Change // what took effect, also of a failed call
 	Doubt    []event.Change // of a failed call: what may have taken effect, or is asked for
 	Asked    *Asked         // of a target that people change: what they are to be asked for; nil: nothing
+	Handover string         // where the first secret of the account that was made lies sealed
 	Latency  time.Duration
 	Ended    time.Time
 }

@@ -121,7 +121,7 @@ func (g *guarded) findOrphan(ctx context.Context, c account.Call, hasOwner bool)
 
 // fill takes over what a drive found and did, also up to an error.
 func fill(r *account.Result, want connector.Desired, out connector.Outcome, err error) {
-	r.RemoteID, r.Adopted, r.Changes = out.RemoteID, out.Adopted, changes(out.Changes)
+	r.RemoteID, r.Adopted, r.Changes, r.Handover = out.RemoteID, out.Adopted, changes(out.Changes), out.Handover
 	read := out.Before
 	if err == nil || len(out.Changes) > 0 {
 		read = out.After
