@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,11 +50,15 @@ func TestDeadLettersAreCorrectedReplayedAndDiscarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	for _, key := range []string{"hr/W7402", "hr/W7403"} {
-		if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: string(event.SourceRecords), Key: []byte(key), Value: []byte("{not Avro}")}).FirstErr(); err != nil {
-			t.Fatal(err)
+	poison := func(keys ...string) {
+		t.Helper()
+		for _, key := range keys {
+			if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: string(event.SourceRecords), Key: []byte(key), Value: []byte("{not Avro}")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	poison("hr/W7402", "hr/W7403")
 	p.switchTo("wiki", "reject")
 	p.produce(joiner("7404"))
 	var records, accounts []letter
@@ -85,9 +90,9 @@ func TestDeadLettersAreCorrectedReplayedAndDiscarded(t *testing.T) {
 		}
 		return rows[0][0]
 	}
+	p.switchTo("wiki", "up")
 	p.must("dlq", "replay", of("hr/W7402"), "--value", file, "--as", "7401", "--reason", "the export was not Avro")
 	p.must("dlq", "discard", of("hr/W7403"), "--as", "7401", "--reason", "nobody knows that worker")
-	p.switchTo("wiki", "up")
 	p.must("dlq", "replay", accounts[0].ID, "--as", "7401", "--reason", "the wiki takes changes again")
 	p.eventually("7402 is there", p.active("chat", "7402"))
 	p.eventually("7404 is there", p.active("wiki", "7404"))
@@ -102,9 +107,29 @@ func TestDeadLettersAreCorrectedReplayedAndDiscarded(t *testing.T) {
 		t.Errorf("a second replay: exit %d, %s", code, errs)
 	}
 
+	// Several at once: the count is said first. The last is looked at and discarded on its page.
+	poison("hr/W7405", "hr/W7406", "hr/W7407")
+	p.letters("open", 3)
+	several := []string{"dlq", "discard", "--class", "framing", "--where", `key != "hr/W7407"`, "--as", "7401", "--reason", "a test of the vendor's"}
+	if out, errs, code := p.joinery(several...); code != 2 || !strings.Contains(errs, "about 2 letters") {
+		t.Errorf("two without --yes: exit %d, %s%s", code, out, errs)
+	}
+	p.must(append(several, "--yes")...)
+	last := p.letters("open", 1)[0]
+	b := newBrowser(p)
+	b.post("/sign-in", url.Values{"person": {"7401"}})
+	if page := b.get("/dead-letters?class=framing"); !strings.Contains(page, `href="/dead-letters/`+last.ID+`"`) {
+		t.Errorf("the page lacks %s:\n%s", last.ID, page)
+	}
+	if page := b.get("/dead-letters/" + last.ID); !strings.Contains(page, "hr/W7407") || !strings.Contains(page, "7b 6e 6f 74 20 41 76 72  6f 7d") {
+		t.Errorf("the page of the letter:\n%s", page)
+	}
+	b.post("/dead-letters/"+last.ID+"/discard", url.Values{"reason": {"the vendor's, too"}})
+	p.letters("open", 0)
+
 	// The whole topic once more: nothing is done twice.
 	before := p.sql("select count() from joinery.evidence where kind = 'provision.applied'")
-	if out, _, code := p.joinery("replay", "--topic", string(event.SourceRecords), "--as", "7401", "--reason", "to be sure"); code != 2 || !strings.Contains(out, "5") {
+	if out, _, code := p.joinery("replay", "--topic", string(event.SourceRecords), "--as", "7401", "--reason", "to be sure"); code != 2 || !strings.Contains(out, "8") {
 		t.Errorf("a replay without --yes: exit %d, %s", code, out)
 	}
 	p.must("replay", "--topic", string(event.SourceRecords), "--where", `record.person.department == "Sales"`, "--as", "7401", "--reason", "to be sure", "--yes")
