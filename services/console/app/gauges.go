@@ -11,10 +11,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"joinery.internal/pkg/config"
+	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/policy"
 	"joinery.internal/services/console/internal/desk"
 	"joinery.internal/services/console/internal/inbox"
 	"joinery.internal/services/console/internal/published"
+	"joinery.internal/services/console/internal/queue"
 )
 
 const (
@@ -28,6 +30,7 @@ type gauges struct {
 	archive desk.Archive
 	journal desk.Journal
 	inbox   *inbox.Inbox
+	queue   *queue.Queue
 	policy  *published.View
 	clock   desk.Clock
 	log     *slog.Logger
@@ -48,7 +51,7 @@ type figures struct {
 }
 
 func newGauges(d *desk.Desk, log *slog.Logger) *gauges {
-	return &gauges{archive: d.Archive, journal: d.Journal, inbox: d.Inbox, policy: d.Policies, clock: d.Clock, log: log,
+	return &gauges{archive: d.Archive, journal: d.Journal, inbox: d.Inbox, queue: d.Queue, policy: d.Policies, clock: d.Clock, log: log,
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "joinery_console_gauge_failures_total", Help: "Readings of the evidence or the broker, for these figures, that failed."})}
 }
 
@@ -59,6 +62,8 @@ var (
 	exceptionAge   = prometheus.NewDesc("joinery_exception_oldest_seconds", "For how long the oldest of them has been open.", []string{"class"}, nil)
 	approvalsOpen  = prometheus.NewDesc("joinery_approvals_open", "Approvals that wait for somebody.", nil, nil)
 	approvalAge    = prometheus.NewDesc("joinery_approval_oldest_seconds", "For how long the oldest of them has waited; 0: there is none.", nil, nil)
+	ticketsOpen    = prometheus.NewDesc("joinery_tickets_open", "Tickets of the console's queue that nobody has closed.", nil, nil)
+	ticketAge      = prometheus.NewDesc("joinery_ticket_oldest_seconds", "For how long the oldest of them has been open; 0: there is none.", nil, nil)
 	driftOpen      = prometheus.NewDesc("joinery_privileged_drift_open", "Privileged entitlements that somebody has in a target and nobody granted.", nil, nil)
 	groupAge       = prometheus.NewDesc("joinery_group_lag_seconds", "For how long the first of them has waited, in real time; 0: there is none.", []string{"group"}, nil)
 	groupLag       = prometheus.NewDesc("joinery_group_lag_records", "Records that a consumer group has still to read.", []string{"group"}, nil)
@@ -66,7 +71,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{leaversDesc, leaverOldest, exceptionsOpen, exceptionAge, approvalsOpen, approvalAge, driftOpen, groupLag, groupAge} {
+	for _, d := range []*prometheus.Desc{leaversDesc, leaverOldest, exceptionsOpen, exceptionAge, approvalsOpen, approvalAge, ticketsOpen, ticketAge, driftOpen, groupLag, groupAge} {
 		ch <- d
 	}
 	g.failures.Describe(ch)
@@ -102,16 +107,23 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		}
 		set(groupAge, behind, l.ID)
 	}
-	open := g.inbox.List(func(a inbox.Approval) bool { return a.Status == inbox.Open })
-	var oldest time.Time
-	for _, a := range open {
-		if oldest.IsZero() || a.RequestedAt.Before(oldest) {
-			oldest = a.RequestedAt
+	approvals := g.inbox.List(func(a inbox.Approval) bool { return a.Status == inbox.Open })
+	set(approvalsOpen, float64(len(approvals)))
+	set(approvalAge, since(oldest(approvals, func(a inbox.Approval) time.Time { return a.RequestedAt })))
+	tickets := g.queue.List(func(event.Ticket) bool { return true })
+	set(ticketsOpen, float64(len(tickets)))
+	set(ticketAge, since(oldest(tickets, func(t event.Ticket) time.Time { return t.OpenedAt })))
+	g.failures.Collect(ch)
+}
+
+// oldest is the earliest of their times; zero: there are none.
+func oldest[T any](all []T, at func(T) time.Time) (first time.Time) {
+	for _, one := range all {
+		if t := at(one); first.IsZero() || t.Before(first) {
+			first = t
 		}
 	}
-	set(approvalsOpen, float64(len(open)))
-	set(approvalAge, since(oldest))
-	g.failures.Collect(ch)
+	return first
 }
 
 // read gives figures that are fresh.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"joinery.internal/pkg/event"
 	"joinery.internal/services/console/internal/desk"
 	"joinery.internal/services/console/internal/desk/desktest"
 )
@@ -19,6 +20,8 @@ func TestWhatSomebodyHasToBeWokenForIsAMetric(t *testing.T) {
 		Exceptions: []desk.OpenExceptions{{Class: "dead_letter", Open: 3, Oldest: desktest.Start.Add(-time.Minute)}, {Class: "held"}},
 		Drift:      []desk.OpenDrift{{Target: "chat", Items: []string{"group/payments", "group/news"}}, {Target: "erp", Items: []string{"group/payments"}}}}
 	w.Approval("act-1", "id-boss")
+	w.Queue.Put("id-ana|keys", &event.Ticket{ID: "t-1", OpenedAt: desktest.Start})
+	w.Queue.Put("id-cyn|keys", &event.Ticket{ID: "t-2", OpenedAt: desktest.Start.Add(-time.Minute)})
 	if _, err := w.Clock.Advance(30 * time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +47,15 @@ joinery_leavers_with_access 2
 # HELP joinery_privileged_drift_open Privileged entitlements that somebody has in a target and nobody granted.
 # TYPE joinery_privileged_drift_open gauge
 joinery_privileged_drift_open 1
+# HELP joinery_ticket_oldest_seconds For how long the oldest of them has been open; 0: there is none.
+# TYPE joinery_ticket_oldest_seconds gauge
+joinery_ticket_oldest_seconds 90
+# HELP joinery_tickets_open Tickets of the console's queue that nobody has closed.
+# TYPE joinery_tickets_open gauge
+joinery_tickets_open 2
 `
 	if err := testutil.CollectAndCompare(g, strings.NewReader(want), "joinery_approval_oldest_seconds", "joinery_exception_oldest_seconds", "joinery_exceptions_open",
-		"joinery_leaver_access_open_seconds", "joinery_leavers_with_access", "joinery_privileged_drift_open"); err != nil {
+		"joinery_leaver_access_open_seconds", "joinery_leavers_with_access", "joinery_privileged_drift_open", "joinery_tickets_open", "joinery_ticket_oldest_seconds"); err != nil {
 		t.Error(err)
 	}
 	w.Archive.Down = true
