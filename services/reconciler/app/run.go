@@ -80,10 +80,13 @@ func servicesOf(files []config.Service) []drift.Service {
 	return out
 }
 
+// listingShare is what a listing takes of limits.rate: the rest is for changes.
+const listingShare = 0.5
+
 func sourcesOf(files []*config.Target, factory open.Factory, complete target.Complete) map[string]listing.Source {
 	sources := map[string]listing.Source{}
 	for _, f := range files {
-		sources[f.Name.Value] = listing.Source{Timeout: f.Limits.Timeout, Rate: float64(f.Limits.Rate),
+		sources[f.Name.Value] = listing.Source{Timeout: f.Limits.Timeout, Rate: float64(f.Limits.Rate) * listingShare,
 			Open: func() (connector.Connector, error) { return target.Open(factory, f, complete) }}
 	}
 	return sources

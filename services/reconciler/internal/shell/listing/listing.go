@@ -155,36 +155,63 @@ func pages(ctx context.Context, c connector.Connector, target string, timeout ti
 	if timeout <= 0 {
 		timeout = connector.DefaultTimeout
 	}
-	limited := func(f func(context.Context) error) error {
-		ctx, cancel := connector.WithTimeout(ctx, timeout)
-		defer cancel()
-		return f(ctx)
-	}
 	var d connector.Descriptor
-	if err := limited(func(ctx context.Context) (err error) { d, err = c.Describe(ctx); return err }); err != nil {
+	if err := ask(ctx, timeout, func(ctx context.Context) (err error) { d, err = c.Describe(ctx); return err }); err != nil {
 		return d, fmt.Errorf("describe target %s: %w", target, err)
 	}
 	lister, ok := c.(connector.Lister)
 	if !ok || !d.List {
 		return d, connector.Errorf(connector.Unsupported, "list target "+target, "this target cannot list its accounts; for connector sql, give it account.list")
 	}
+	empty := 0
 	for token := ""; ; {
 		var page connector.Page
-		err := limited(func(ctx context.Context) (err error) {
+		err := ask(ctx, timeout, func(ctx context.Context) (err error) {
 			page, err = lister.List(ctx, connector.ListRequest{Token: token, Limit: pageSize})
 			return err
 		})
 		if err != nil {
 			return d, fmt.Errorf("list target %s: %w", target, err)
 		}
-		for _, o := range page.Objects {
-			if err := into.add(o); err != nil {
-				return d, err
-			}
+		fresh, err := into.addAll(page.Objects)
+		if err != nil {
+			return d, err
 		}
-		if page.Next == "" {
+		if empty++; len(page.Objects) > 0 {
+			empty = 0
+		}
+		switch {
+		case page.Next == "":
 			return d, nil
+		case empty > emptyMost, fresh == 0 && empty == 0: // it would have no end, and what is not in it would count as gone
+			return d, connector.Errorf(connector.Transient, "list target "+target, "the listing goes round in a circle after %d accounts", into.Len())
 		}
 		token = page.Next
 	}
+}
+
+const (
+	throttleMost  = 10          // times in a row that a target may ask us to wait, until the listing ends with that
+	throttleLeast = time.Second // that we wait then
+	patience      = time.Minute // that we wait at most
+	emptyMost     = 100         // pages in a row without accounts: some targets filter after they have paged
+)
+
+// ask makes one call. A target that asks us to wait has done nothing: it is asked the same again.
+func ask(ctx context.Context, timeout time.Duration, call func(context.Context) error) (err error) {
+	for range throttleMost {
+		limited, cancel := connector.WithTimeout(ctx, timeout)
+		err = call(limited)
+		cancel()
+		pause := max(throttleLeast, connector.RetryAfter(err))
+		if connector.ClassOf(err) != connector.Throttled || pause > patience {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return connector.ContextError(ctx, "wait until the target allows", false)
+		}
+	}
+	return err
 }

@@ -204,3 +204,71 @@ func TestATargetThatCannotTellIsNotWaitedFor(t *testing.T) {
 		t.Errorf("news %+v, %v", news, err)
 	}
 }
+
+// strange is a target whose list is as a test has it.
+type strange struct {
+	*memory.Target
+	list func(context.Context, connector.ListRequest) (connector.Page, error)
+}
+
+func (s strange) List(ctx context.Context, req connector.ListRequest) (connector.Page, error) {
+	return s.list(ctx, req)
+}
+
+func take(t *testing.T, list func(context.Context, connector.ListRequest) (connector.Page, error)) (accounts int, err error) {
+	t.Helper()
+	source := listing.Source{Open: func() (connector.Connector, error) { return strange{memory.NewTarget(), list}, nil }, Timeout: 10 * time.Second}
+	b := listing.New(map[string]listing.Source{"chat": source}, machine{}, six, "")
+	defer b.Close()
+	l, err := b.Take(t.Context(), "s1", "chat")
+	if err != nil {
+		return 0, err
+	}
+	return l.Accounts.Len(), nil
+}
+
+func named(names ...string) (p connector.Page) {
+	for _, n := range names {
+		p.Objects = append(p.Objects, connector.Object{Ref: connector.Ref{Account: n, RemoteID: n}})
+	}
+	return p
+}
+
+func TestAListingThatGoesRoundInACircleEndsAndIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	for name, names := range map[string][]string{"the same accounts": {"a", "b"}, "nothing": nil} {
+		turn := 0
+		_, err := take(t, func(context.Context, connector.ListRequest) (connector.Page, error) {
+			turn++
+			p := named(names...)
+			p.Next = fmt.Sprint(turn)
+			if turn > 10_000 {
+				t.Fatal("it has no end")
+			}
+			return p, nil
+		})
+		if connector.ClassOf(err) != connector.Transient {
+			t.Errorf("%s: %v, want transient", name, err)
+		}
+	}
+}
+
+func TestAListingWaitsForATargetThatAsksItTo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began, asked := time.Now(), 0
+		n, err := take(t, func(_ context.Context, req connector.ListRequest) (connector.Page, error) {
+			if asked++; asked%2 == 1 {
+				return connector.Page{}, &connector.Error{Class: connector.Throttled, RetryAfter: 30 * time.Second, Op: "list", Err: errors.New("429")}
+			}
+			p := named("a" + req.Token)
+			if req.Token != "xxx" {
+				p.Next = req.Token + "x"
+			}
+			return p, nil
+		})
+		if err != nil || n != 4 || time.Since(began) != 2*time.Minute {
+			t.Errorf("%d accounts after %s: %v", n, time.Since(began), err)
+		}
+	})
+}

@@ -74,6 +74,19 @@ func (s *spool) add(o connector.Object) error {
 	return nil
 }
 
+// addAll says how many of them were not there before.
+func (s *spool) addAll(objects []connector.Object) (fresh int, err error) {
+	for _, o := range objects {
+		if _, there := s.byRemote[s.hash(o.RemoteID)]; !there {
+			fresh++
+		}
+		if err := s.add(o); err != nil {
+			return fresh, err
+		}
+	}
+	return fresh, nil
+}
+
 func (s *spool) begin(n uint32) uint64 {
 	if n == 0 {
 		return 0
