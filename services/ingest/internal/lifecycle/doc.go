@@ -55,7 +55,8 @@
 // # Emergency
 //
 // A hold stands from when it takes effect and is known, whatever else is said, until the person is out of all employments
-// after that, or until two people lift it: a fact of kind lift that is known after the hold was in force.
+// after that and none to come is known of, or until two people lift it: a fact of kind lift that is known after the hold
+// was in force.
 //
 // # Merge and split
 //

@@ -256,7 +256,8 @@ func liftedSince(tracks []tracked, inForce int64) (origin, bool) {
 	return origin{}, false
 }
 
-// moot says whether the person was out of employment at some time after since.
+// moot says whether the person was out of employment at some time after since, and was not to come back: a plan of before
+// brings back nobody who is held.
 func (v *view) moot(since int64) bool {
 	for _, s := range v.spells {
 		var inForce int64
@@ -268,7 +269,7 @@ func (v *view) moot(since int64) bool {
 		default:
 			continue
 		}
-		if inForce >= since && !v.employedAt(inForce) {
+		if inForce >= since && !v.employedAt(inForce) && !v.expectedAt(inForce) {
 			return true
 		}
 	}
@@ -278,6 +279,13 @@ func (v *view) moot(since int64) bool {
 func (v *view) employedAt(t int64) bool {
 	return slices.ContainsFunc(v.spells, func(s standing) bool {
 		return s.phase != void && s.start.UnixMilli() <= t && (s.end.at.IsZero() || s.end.at.UnixMilli() > t)
+	})
+}
+
+// expectedAt says whether an employment to come was known of.
+func (v *view) expectedAt(t int64) bool {
+	return slices.ContainsFunc(v.spells, func(s standing) bool {
+		return s.Announced <= t && s.start.UnixMilli() > t && s.runs(s.zone)
 	})
 }
 

@@ -22,6 +22,7 @@ type track struct {
 // spell is one employment. The earliest of Contract, Termination and the start of the next spell ends it.
 type spell struct {
 	Start       dated    `json:"a"`
+	Announced   int64    `json:"k"`          // when we first learnt of it
 	Contract    dated    `json:"c,omitzero"` // the end_date of a snapshot
 	Termination dated    `json:"t,omitzero"`
 	Reversed    bool     `json:"r,omitempty"` // an end was taken back, and none said since
@@ -192,7 +193,7 @@ func (sp *spell) converts(n fact, begins time.Time, zone *time.Location) bool {
 // begin begins a spell, with what was said of it before it was known.
 func (w *walker) begin(start calendar.Moment, n fact, before *sayings) *spell {
 	sp := w.Early
-	sp.Start, sp.Carry = dated{start, n.origin()}, before
+	sp.Start, sp.Announced, sp.Carry = dated{start, n.origin()}, n.Known, before
 	if at := sp.Termination.At; at != "" && !at.End(w.zone).After(start.Begin(w.zone)) {
 		sp.Termination = dated{} // of an employment that was before
 	}

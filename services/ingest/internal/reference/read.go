@@ -232,7 +232,7 @@ func (j *job) insert(s statement) {
 // else the last one, which it moves or, with another worker type while it runs, succeeds.
 func (t *told) which(v version, start string, zone *time.Location) *job {
 	begun := func(day string, like job) *job {
-		t.jobs = append(t.jobs, job{startDay: day, start: begin(day, zone), startBy: v.KnownAt, workerType: like.workerType, number: like.number, tzName: like.tzName})
+		t.jobs = append(t.jobs, job{startDay: day, start: begin(day, zone), startBy: v.KnownAt, announced: v.KnownAt, workerType: like.workerType, number: like.number, tzName: like.tzName})
 		return &t.jobs[len(t.jobs)-1]
 	}
 	if len(t.jobs) == 0 {

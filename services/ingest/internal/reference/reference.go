@@ -56,7 +56,7 @@ type job struct {
 	start, end                 time.Time
 	contract, terminated       time.Time
 	contractBy, byTermination  time.Time // known
-	startBy, endBy             time.Time // known
+	startBy, endBy, announced  time.Time // known
 	contractDay                string
 	termination                string // the fact that said it
 	reversed                   bool   // an end was taken back, and none said since
@@ -219,7 +219,8 @@ func outOfAll(jobs []job, since, now time.Time) bool {
 		employed := slices.ContainsFunc(jobs, func(o job) bool {
 			return !o.rescinded && !o.start.After(out) && (o.end.IsZero() || o.end.After(out))
 		})
-		if !out.Before(since) && !employed {
+		expected := slices.ContainsFunc(jobs, func(o job) bool { return o.happens() && o.start.After(out) && !o.announced.After(out) })
+		if !out.Before(since) && !employed && !expected {
 			return true
 		}
 	}
