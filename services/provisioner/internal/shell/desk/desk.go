@@ -196,7 +196,7 @@ func (t *target) do(ctx context.Context, c account.Call, r *account.Result) {
 	case err != nil:
 		r.Class, r.Message, r.RetryAfter = connector.ClassOf(err), shorten(err.Error()), connector.RetryAfter(err)
 		r.Refused = g.refused
-		r.Down = r.Down || r.Class == connector.Denied && t.rights.health(now) != Up
+		r.Down = r.Down || r.Class == connector.Denied && t.rights.lack()
 	}
 }
 

@@ -68,6 +68,8 @@ func (g *guarded) find(ctx context.Context, c account.Call, want *connector.Desi
 		return false, err
 	case c.Want.Orphan:
 		return g.findOrphan(ctx, c, d.ExternalID)
+	case c.Account != "" && c.Want.Numbered && c.Intent.Round > 0 && c.Want.State != event.AccountAbsent && d.ExternalID:
+		return true, g.rename(ctx, c, want)
 	case c.Account != "":
 		return true, nil
 	case c.Want.State == event.AccountAbsent:
@@ -82,6 +84,22 @@ func (g *guarded) find(ctx context.Context, c account.Call, want *connector.Desi
 	}
 	want.Account, err = g.freeName(ctx, c.Want.AccountName, want.ExternalID)
 	return true, err
+}
+
+// rename chooses another name for an account that is gone, if somebody else's has got it by now.
+func (g *guarded) rename(ctx context.Context, c account.Call, want *connector.Desired) error {
+	have, err := g.Get(ctx, connector.Ref{Account: c.Account, RemoteID: c.RemoteID, ExternalID: want.ExternalID})
+	switch {
+	case errors.Is(err, connector.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case have.RemoteID == c.RemoteID, slices.Contains([]string{"", want.ExternalID, want.Formerly}, have.ExternalID):
+		return nil // it is not gone, or it is ours
+	}
+	want.RemoteID = ""
+	want.Account, err = g.freeName(ctx, c.Want.AccountName, want.ExternalID)
+	return err
 }
 
 // freeName finds the name of the account that is the person's already, else one that is free.
@@ -116,7 +134,7 @@ func (g *guarded) findOrphan(ctx context.Context, c account.Call, hasOwner bool)
 	if err != nil {
 		return false, err
 	}
-	return !hasOwner || have.ExternalID == string(c.Want.IdentityID), nil
+	return (!hasOwner || have.ExternalID == string(c.Want.IdentityID)) && !g.t.Reserved(have.Account), nil
 }
 
 // fill takes over what a drive found and did, also up to an error.

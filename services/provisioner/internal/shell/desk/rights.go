@@ -22,6 +22,7 @@ type rights struct {
 	mu      sync.Mutex
 	denials map[string][]string  // kind of request -> accounts that it was denied for in a row
 	refused map[string]time.Time // kind of request -> when one may be tried again
+	granted time.Time            // when somebody who waits was last told to try
 }
 
 // requestKind is what a right is about: reading, a verb, a verb on a kind of entitlement.
@@ -70,15 +71,27 @@ func (r *rights) note(kind, account string, class connector.Class, now time.Time
 	}
 }
 
-// health is Up when nothing is refused, Trial when something refused may be tried.
+// lack says that something is refused.
+func (r *rights) lack() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.refused) > 0
+}
+
+// health is Up when nothing is refused, Trial when something refused may be tried: for one who asks in rightTrial, since who
+// tries may need another right than the one that is refused.
 func (r *rights) health(now time.Time) Health {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.refused) == 0 {
 		return Up
 	}
+	if now.Before(r.granted.Add(rightTrial)) {
+		return Down
+	}
 	for _, next := range r.refused {
 		if !now.Before(next) {
+			r.granted = now
 			return Trial
 		}
 	}

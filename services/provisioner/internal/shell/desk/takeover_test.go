@@ -110,3 +110,19 @@ func TestAProbeThatWeCutOffSaysNothingOfTheTarget(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAccountThatIsGoneAndWhoseNameIsTakenGetsTheNextNumber(t *testing.T) {
+	t.Parallel()
+	m := memory.NewTarget()
+	m.Put(connector.Object{Ref: connector.Ref{Account: "ana", ExternalID: "somebody-else"}, Enabled: true})
+	d := newDesk(m)
+	c := call("ana", event.LaneJoiner)
+	c.Want.Numbered, c.Account, c.RemoteID = true, "ana", "m99"
+	if r, _ := d.Do(t.Context(), c); r.Class != connector.Conflict {
+		t.Fatalf("at first: %+v", r)
+	}
+	c.Intent.Round = 1 // planned again
+	if r, _ := d.Do(t.Context(), c); r.Class != "" || r.Account != "ana2" {
+		t.Errorf("then: %+v", r)
+	}
+}
