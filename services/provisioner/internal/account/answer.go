@@ -31,7 +31,7 @@ const reasonOvertaken = "overtaken"
 //	overtaken: nothing was sent deferred              Next is driven, which is more urgent
 //	transient ambiguous         deferred              backs off, or waits for the target when that is down
 //	throttled                   deferred              backs off, not before RetryAfter
-//	waiting, of an ITSM         deferred              looks again after RetryAfter, for as long as it takes
+//	waiting, of an ITSM         deferred, once        looks again after RetryAfter, for as long as it takes
 //	waiting, of our queue       deferred, ticket      waits for the ticket
 //	conflict not_found          deferred              plans again at once 3 times, then backs off
 //	denied                      failed, exception     backs off from 10 s, or waits until the right is back
@@ -45,6 +45,10 @@ func (w Work) Answered(r Result) Decision {
 	}
 	w.count(r)
 	w.ask(r)
+	w.hands = w.State.Hands != nil || w.State.Told != ""
+	if r.Class != connector.Waiting {
+		w.State.Told = ""
+	}
 	switch {
 	case r.Held != nil:
 		w.held(r)
@@ -73,9 +77,9 @@ func (w *Work) done(r Result) {
 		kind, outcome = event.ProvisionAdopted, "adopted"
 	case len(r.Changes) > 0:
 		kind, outcome = event.ProvisionApplied, "applied"
-	case s.Hands != nil && len(late) > 0:
+	case w.hands && len(late) > 0:
 		kind, outcome, reason = event.ProvisionApplied, "applied", ByHand
-	case s.Hands == nil && (len(late) > 0 || s.Unsure):
+	case !w.hands && (len(late) > 0 || s.Unsure):
 		kind, outcome, reason = event.ProvisionApplied, "applied", ReadBack
 	}
 	r.Changes = append(late, r.Changes...)
@@ -179,16 +183,22 @@ func (w *Work) passedOver(r Result) {
 	w.goOn()
 }
 
-// waiting: a person has been asked for what is in doubt. Nothing fails, and no try is counted.
+// waiting: a person has been asked for what is in doubt. Nothing fails, no try is counted, and it is told once.
 func (w *Work) waiting(r Result) {
 	s := &w.State
+	before := len(s.Doubt)
 	w.doubt(r)
 	w.keepName(r)
 	wait := WaitBackoff
 	if r.Asked != nil {
 		wait = WaitTicket
 	}
-	w.defers(wait, r.RetryAfter, r)
+	if s.Told != "" && len(s.Doubt) == before {
+		w.back(wait, r.RetryAfter)
+	} else {
+		w.defers(wait, r.RetryAfter, r)
+	}
+	s.Told = s.Intent.Event
 	s.Intent, s.Tries, s.Failing = nil, 0, time.Time{}
 	w.goOn()
 }

@@ -49,6 +49,7 @@ type State struct {
 	Hold     string         `json:"h,omitempty"`  // of Wait held: the trip of the guard that holds it
 	Passed   []guard.Scope  `json:"ps,omitempty"` // guards that were released for Want, and do not count it again
 	Counted  []guard.Count  `json:"ct,omitempty"` // by which guards the account was counted, in windows not over yet
+	Told     string         `json:"tl,omitempty"` // the intent of a wait for a person that evidence tells of already; empty: of none
 	Hands    *Hands         `json:"hd,omitempty"` // of a target that people change; nil: nothing was asked yet
 }
 

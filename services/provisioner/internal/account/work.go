@@ -30,6 +30,7 @@ type Work struct {
 	events []event.ProvisionEvent
 	call   *Call
 	forget bool
+	hands  bool // people make the changes
 	moved  bool // the ticket is another one, or none any more
 
 	overtaken string
@@ -139,7 +140,7 @@ func (s State) Released(now time.Time) State {
 func (w *Work) adopt(want Want) {
 	s := &w.State
 	s.Want, s.Next = want, nil
-	s.Tries, s.Round, s.Drift, s.Passed = 0, 0, "", nil
+	s.Tries, s.Round, s.Drift, s.Passed, s.Told = 0, 0, "", nil, ""
 	s.Unsure, s.Doubt = s.Unsure || len(s.Doubt) > 0, nil // of another version it cannot be told
 }
 
@@ -148,7 +149,12 @@ func (w *Work) start(why Why) {
 	s := &w.State
 	s.Wait, s.NextAt, s.Hold = WaitNothing, time.Time{}, ""
 	s.Intent = &Intent{ID: IntentID(s.Want), Attempt: s.Tries + 1, Round: s.Round, Why: why, By: w.Instance}
-	s.Intent.Event = w.emit(event.ProvisionIntended, "intended", "", "")
+	if why == Retry && s.Told != "" { // it only looks whether the person is done: an ITSM is asked every few minutes, for days
+		s.Intent.Event = s.Told
+	} else {
+		s.Told = ""
+		s.Intent.Event = w.emit(event.ProvisionIntended, "intended", "", "")
+	}
 	w.call = s.call()
 }
 
