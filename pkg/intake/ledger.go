@@ -64,6 +64,14 @@ func (l *Ledger) Commit(ctx context.Context, b Batch) error {
 	for name, value := range b.Marks {
 		out = append(out, &kgo.Record{Topic: string(event.SourceState), Partition: partition, Key: []byte(l.source + "/" + name), Value: value})
 	}
+	for i := range b.Guards {
+		k, err := l.enc.record(event.GuardCommands, b.Guards[i].Hold, &b.Guards[i])
+		if err != nil {
+			return err
+		}
+		k.Partition = 0
+		out = append(out, k)
+	}
 	if len(out) == 0 {
 		return nil
 	}

@@ -16,6 +16,8 @@ type Batch struct {
 	Rejects []event.Reject
 	// Marks are what the adapter must remember once that is done, by name; nil: to be forgotten. Only a Ledger has them.
 	Marks map[string][]byte
+	// Guards tell of what an adapter holds. Only a Ledger has them; its holds are of the first partition.
+	Guards []event.GuardCommand
 }
 
 // Transacts is a consumer whose place in a topic moves in the transaction that carries what came of its records.

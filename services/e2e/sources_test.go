@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -152,5 +153,30 @@ func TestSourcesWithTopicsTablesAndFilesOfTheirOwn(t *testing.T) {
 		}
 		return ""
 	})
+	guard := p.holding(1)[0]
+	p.word(guard, "601", "holding")
+	p.word(guard, "702", "released")
+	p.eventually("two people have let it go on", func() string {
+		return differs(p.sql("select source, kind, count() from joinery.evidence where source = 'agency' and kind in ('identity.suspect_absence', 'identity.department_change') group by 1, 2 order by 1, 2"),
+			"[[agency identity.department_change 1] [agency identity.suspect_absence 1]]")
+	})
 	p.evidenceIsWhole()
+}
+
+// holding lists the ids of what is held, once it is n.
+func (p *pipeline) holding(n int) (ids []string) {
+	p.t.Helper()
+	p.eventually(fmt.Sprint(n, " holds are listed"), func() string {
+		out, errs, code := p.joinery("guard", "list", "-o", "json")
+		var found []struct{ ID string }
+		if err := json.Unmarshal([]byte(out), &found); err != nil || code != 0 || len(found) != n {
+			return fmt.Sprintf("exit %d: %s %s", code, out, errs)
+		}
+		ids = nil
+		for _, g := range found {
+			ids = append(ids, g.ID)
+		}
+		return ""
+	})
+	return ids
 }

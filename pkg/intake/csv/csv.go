@@ -44,6 +44,7 @@ type reader struct {
 	columns Columns
 	ledger  *intake.Ledger
 	folder  folder
+	ballot  *ballot
 	state   state
 	step    func(string) error // of tests: fails where a crash would be
 }
@@ -54,7 +55,7 @@ func Run(ctx context.Context, s intake.Source, c config.CSVIntake, columns Colum
 	if err != nil {
 		return err
 	}
-	defer r.ledger.Close()
+	defer r.close()
 	tick := time.NewTicker(scanEvery)
 	defer tick.Stop()
 	for {
@@ -78,18 +79,30 @@ func open(ctx context.Context, s intake.Source, c config.CSVIntake, columns Colu
 	if r.ledger, err = s.OpenLedger(ctx); err != nil {
 		return nil, err
 	}
+	if r.ballot, err = listen(ctx, s.Stream, s.Name()); err != nil {
+		r.ledger.Close()
+		return nil, err
+	}
 	if b, ok := r.ledger.Marks()[fileMark]; ok {
 		if err := json.Unmarshal(b, &r.state); err != nil {
-			r.ledger.Close()
+			r.close()
 			return nil, fmt.Errorf("read what is remembered of source %s: %w", s.Name(), err)
 		}
 	}
 	return r, nil
 }
 
+func (r *reader) close() {
+	r.ballot.follower.Close()
+	r.ledger.Close()
+}
+
 // scan takes every file that is ready.
 func (r *reader) scan(ctx context.Context) error {
-	if err := r.finish(ctx); err != nil {
+	if err := errors.Join(r.ballot.follower.Err(), r.finish(ctx)); err != nil {
+		return err
+	}
+	if err := r.decide(ctx); err != nil {
 		return err
 	}
 	ready, err := r.folder.ready(r.c.Manifest == "required")
@@ -146,9 +159,12 @@ func (r *reader) take(ctx context.Context, f found) error {
 	if err != nil {
 		return err
 	}
-	if reason := r.shrunk(d); reason != "" && !f.released {
-		r.source.Log.Warn("a snapshot is held", "source", r.source.Name(), "file", f.name, "reason", reason)
-		return r.folder.move(f, heldFolder, f.name, reason)
+	released, err := r.released(d.sum)
+	if err != nil {
+		return err
+	}
+	if reason := r.shrunk(d); reason != "" && len(released) == 0 {
+		return r.hold(ctx, f, d.sum, reason)
 	}
 	if err := r.emit(ctx, d); err != nil {
 		return err
@@ -160,7 +176,11 @@ func (r *reader) take(ctx context.Context, f found) error {
 		return err
 	}
 	r.state = state{Generation: d.generation, Rows: d.rows, At: d.at, Name: f.path(), Sum: d.sum}
-	if err := r.commit(ctx, intake.Batch{}); err != nil {
+	over := map[string][]byte{}
+	for _, id := range released {
+		over[holdMark+id] = nil
+	}
+	if err := r.commit(ctx, intake.Batch{Marks: over}); err != nil {
 		return err
 	}
 	r.source.Meter.Heard(time.Now())
@@ -222,8 +242,7 @@ func (r *reader) shrunk(d *drop) string {
 	if lost <= r.c.Shrink.Percent {
 		return ""
 	}
-	return fmt.Sprintf("The snapshot has %d rows where the last one accepted has %d: %.1f %% fewer, and %g %% are allowed.\n"+
-		"To take it all the same, move it (with its manifest) to %s/. To discard it, delete it.\n", d.rows, r.state.Rows, lost, r.c.Shrink.Percent, releaseFolder)
+	return fmt.Sprintf("The snapshot has %d rows where the last one accepted has %d: %.1f %% fewer, and %g %% are allowed.", d.rows, r.state.Rows, lost, r.c.Shrink.Percent)
 }
 
 // refuse puts a file that is none of workers aside, with a dead letter.

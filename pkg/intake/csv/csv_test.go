@@ -76,7 +76,7 @@ func (d *drops) open() *reader {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.t.Cleanup(r.ledger.Close)
+	d.t.Cleanup(r.close)
 	return r
 }
 
@@ -250,38 +250,6 @@ func TestAnOlderSnapshotDoesNotUndoANewerOne(t *testing.T) {
 	d.drop("1.csv", head+"1,Ann,Finance,\n")
 	d.scan(r)
 	d.expect("done/000001-2.csv refused/1.csv refused/1.csv.reason.txt")
-}
-
-func TestAShrunkenSnapshotIsHeldUntilAPersonReleasesIt(t *testing.T) {
-	t.Parallel()
-	c := snapshot
-	c.Shrink = &config.Shrink{Percent: 10}
-	d := newDrops(t, c)
-	r := d.open()
-	var ten strings.Builder
-	for n := range 10 {
-		fmt.Fprintf(&ten, "%d,Ann,Finance,\n", n)
-	}
-	d.drop("1.csv", head+ten.String())
-	d.scan(r)
-	d.drop("2.csv", head+"0,Ann,Finance,\n1,Ann,Finance,\n")
-	d.scan(r)
-	d.expect("done/000001-1.csv held/2.csv held/2.csv.reason.txt")
-	if b, _ := os.ReadFile(filepath.Join(d.c.Directory, "held/2.csv.reason.txt")); !strings.Contains(string(b), "80.0 % fewer, and 10 % are allowed") {
-		t.Errorf("%s", b)
-	}
-	d.scan(r)
-	if got := d.said(10); len(got) != 10 {
-		t.Fatalf("a held file had effect: %v", got)
-	}
-	if err := os.Rename(filepath.Join(d.c.Directory, "held/2.csv"), filepath.Join(d.c.Directory, "release/2.csv")); err != nil {
-		t.Fatal(err)
-	}
-	d.scan(r)
-	if got := d.said(18); len(got) != 18 || got[0] != "absent 2" {
-		t.Errorf("%v", got)
-	}
-	d.expect("done/000001-1.csv done/000002-2.csv held/2.csv.reason.txt")
 }
 
 func TestAFileIsNotReadBeforeItsWriterIsDone(t *testing.T) {

@@ -4,8 +4,9 @@
 //	DIR/NAME.csv.manifest     {"rows": 300, "sha256": "…", "at": "2026-03-02T08:00:00Z"}, written after it; `at` is optional
 //	DIR/done/                 what was taken, numbered; beside it NAME.csv.rejects.csv: line, column and reason of each bad row
 //	DIR/refused/              what no file of workers is, with NAME.csv.reason.txt
-//	DIR/held/                 snapshots smaller than the shrink guard allows, with NAME.csv.reason.txt, until a person
-//	DIR/release/                moves them here: taken without the guard (deleting them discards them)
+//	DIR/held/                 snapshots smaller than the shrink guard allows, with NAME.csv.reason.txt, until two people have
+//	                            said what becomes of them (`joinery guard release|cancel`); deleting one withdraws it
+//	DIR/release/              what they let go on, until it is taken a moment later
 //
 // A file has a header; commas, semicolons or tabs between; UTF-8, with or without a byte order mark. `record` in the map
 // is a row: texts by column.

@@ -145,13 +145,18 @@ func (d *folder) read(f found) ([]byte, error) {
 
 // move puts a file and its manifest into one of the folders, and beside it why.
 func (d *folder) move(f found, to, as, reason string) error {
+	return d.transfer(filepath.Dir(f.path()), f.name, to, as, reason)
+}
+
+// transfer moves a file from one of the folders to another; "." is the folder itself.
+func (d *folder) transfer(of, file, to, as, reason string) error {
 	name := d.free(to, as)
 	if reason != "" {
 		if err := os.WriteFile(filepath.Join(d.dir, to, name+reasonSuffix), []byte(reason), 0o640); err != nil {
 			return fmt.Errorf("write why: %w", err)
 		}
 	}
-	from, target := filepath.Join(d.dir, f.path()), filepath.Join(d.dir, to, name)
+	from, target := filepath.Join(d.dir, of, file), filepath.Join(d.dir, to, name)
 	if err := os.Rename(from+manifestSuffix, target+manifestSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("move manifest: %w", err)
 	}

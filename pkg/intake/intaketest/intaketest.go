@@ -89,6 +89,19 @@ func (w *World) Said(n int) []event.SourceRecord {
 	return out
 }
 
+// Guards returns the words on guards that stand in jml.guard.command.v1, each once, once there are at least n records.
+func (w *World) Guards(n int) (out []event.GuardCommand) {
+	w.t.Helper()
+	seen := map[string]bool{}
+	for _, c := range read[event.GuardCommand](w, n, event.GuardCommands) { // a vote has a copy in each partition
+		if !seen[c.ID] {
+			out = append(out, c)
+		}
+		seen[c.ID] = true
+	}
+	return out
+}
+
 // Rejects returns what stands in jml.source.reject.v1 once there are at least n.
 func (w *World) Rejects(n int) []event.Reject {
 	w.t.Helper()

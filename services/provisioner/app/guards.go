@@ -39,6 +39,9 @@ func (p provisioner) command(tx *stream.Tx, r stream.Record) error {
 	if c.Kind == event.TargetPause || c.Kind == event.TargetResume {
 		return p.halt(tx, c, r.ID())
 	}
+	if c.Kind == event.GuardTrip || c.Kind == event.GuardWithdraw {
+		return p.file(tx, c, r.ID())
+	}
 	if _, ok := guard.ScopeOf(c.Hold); !ok || (c.Kind != event.GuardRelease && c.Kind != event.GuardCancel) {
 		return stream.Poison("invalid", fmt.Errorf("guard command %s: kind %q of hold %q; release or cancel what a guard.tripped names as exception_id", c.ID, c.Kind, c.Hold))
 	}
@@ -58,6 +61,32 @@ func (p provisioner) command(tx *stream.Tx, r stream.Record) error {
 			}
 		}
 	}
+	return nil
+}
+
+// file takes what an adapter tells of a file that it holds: a trip that holds no work here. The one partition that gets the
+// record tells of it, and of what people say.
+func (p provisioner) file(tx *stream.Tx, c event.GuardCommand, cause string) error {
+	scope, ok := guard.ScopeOf(c.Hold)
+	if !ok {
+		return stream.Poison("invalid", fmt.Errorf("guard command %s: hold %q names no guard", c.ID, c.Hold))
+	}
+	t, _ := trips.Get(tx, c.Hold)
+	switch {
+	case c.Kind == event.GuardTrip && t.Guard == "":
+		t.ID, t.Mine, t.At = c.Hold, true, tx.Now()
+		t.Guard, _, _ = strings.Cut(string(scope), ":")
+		p.tell(tx, t, t.Tripped(c.Reason))
+		tx.ClearTimer(tripTimer + t.ID)
+	case c.Kind == event.GuardWithdraw && t.Guard != "" && t.Decision == "":
+		var events []event.ProvisionEvent
+		t, events = t.Withdrawn(c, cause, tx.Now())
+		p.tell(tx, t, events)
+		tx.SetTimer(tripTimer+t.ID, tx.Now().Add(tripKept))
+	default:
+		return nil
+	}
+	trips.Put(tx, t.ID, t)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/stream/streamtest"
+	"joinery.internal/pkg/wire"
 	"joinery.internal/services/provisioner/internal/account"
 	"joinery.internal/services/provisioner/internal/shell/desk"
 )
@@ -337,5 +338,39 @@ func TestInstancesTogetherLetThroughTheirSharesRoundedUp(t *testing.T) {
 	}
 	if passed != 2 { // a third of 5
 		t.Errorf("%d passed in one of three partitions, want 2", passed)
+	}
+}
+
+func TestAFileThatAnAdapterHoldsIsToldAndDecidedLikeAnyHold(t *testing.T) {
+	t.Parallel()
+	p := staffed(t, 1, fewLeavers)
+	const hold = "held-file:agency.1f2e3d4c"
+	adapter := func(kind event.GuardAct, hold string) {
+		b, err := wire.New(wire.Static()).Encode(string(event.GuardCommands), event.GuardCommand{ID: hold + string(kind), Kind: kind, Hold: hold, Actor: "ingest", Reason: "80 % fewer"})
+		if err == nil {
+			err = p.FeedAt(0, event.GuardCommands, hold, b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	adapter(event.GuardTrip, hold)
+	adapter(event.GuardTrip, hold) // the adapter was killed, and says it again
+	if p.count(event.GuardTripped) != 1 || p.count(event.ExceptionOpened) != 1 || p.trip() != hold {
+		t.Fatalf("told: %v", p.kinds())
+	}
+	p.decide(event.GuardRelease, "id-boss", hold)
+	if p.count(event.GuardReleased) != 0 || p.count(event.GuardVoted) != 1 {
+		t.Fatalf("one person alone: %v", p.kinds())
+	}
+	p.decide(event.GuardRelease, "id-cyn", hold)
+	adapter(event.GuardWithdraw, hold) // decided already
+	if p.count(event.GuardReleased) != 1 || p.count(event.GuardVoted) != 2 || p.count(event.ExceptionResolved) != 1 || p.count(event.GuardCancelled) != 0 {
+		t.Errorf("two people: %v", p.kinds())
+	}
+	adapter(event.GuardTrip, "held-file:agency.00000001")
+	adapter(event.GuardWithdraw, "held-file:agency.00000001")
+	if p.count(event.GuardCancelled) != 1 || p.count(event.ExceptionResolved) != 2 {
+		t.Errorf("a file that is gone: %v", p.kinds())
 	}
 }

@@ -75,6 +75,13 @@ func (t Trip) Take(c event.GuardCommand, cause string, now time.Time) (Trip, []e
 	return t, events
 }
 
+// Withdrawn ends a trip for what it holds is gone.
+func (t Trip) Withdrawn(c event.GuardCommand, cause string, now time.Time) (Trip, []event.ProvisionEvent) {
+	t.Decision, t.DecidedAt = event.GuardCancel, now
+	c.Kind = event.GuardCancel
+	return t, t.decided(c, cause)
+}
+
 func (t Trip) decided(c event.GuardCommand, cause string) []event.ProvisionEvent {
 	kind, outcome, resolution := event.GuardReleased, "released", "release"
 	if c.Kind == event.GuardCancel {
