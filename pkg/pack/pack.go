@@ -64,16 +64,18 @@ func NewReader(b []byte) *Reader { return &Reader{rest: string(b)} }
 // End says whether everything was read, and nothing else.
 func (r *Reader) End() error {
 	if r.rest != "" {
-		r.fail()
+		r.Fail()
 	}
 	return r.err
 }
 
-func (r *Reader) fail() { r.rest, r.err = "", ErrUnreadable }
+// Fail says that what was read cannot be: there is a fault from here on.
+func (r *Reader) Fail() { r.rest, r.err = "", ErrUnreadable }
 
-func (r *Reader) take(n uint64) string {
+// Take reads so many bytes.
+func (r *Reader) Take(n uint64) string {
 	if n > uint64(len(r.rest)) {
-		r.fail()
+		r.Fail()
 		return ""
 	}
 	var s string
@@ -83,7 +85,7 @@ func (r *Reader) take(n uint64) string {
 
 // Byte reads one.
 func (r *Reader) Byte() byte {
-	if s := r.take(1); s != "" {
+	if s := r.Take(1); s != "" {
 		return s[0]
 	}
 	return 0
@@ -98,7 +100,7 @@ func (r *Reader) Uvarint() (v uint64) {
 			return v
 		}
 	}
-	r.fail()
+	r.Fail()
 	return 0
 }
 
@@ -109,13 +111,13 @@ func (r *Reader) Varint() int64 {
 }
 
 // Text reads a text.
-func (r *Reader) Text() string { return r.take(r.Uvarint()) }
+func (r *Reader) Text() string { return r.Take(r.Uvarint()) }
 
-// count is how many of something follow: no more than there are bytes left, for each takes one at least.
-func (r *Reader) count() int {
+// Count is how many of something follow: no more than there are bytes left, for each takes one at least.
+func (r *Reader) Count() int {
 	n := r.Uvarint()
 	if n > uint64(len(r.rest)) {
-		r.fail()
+		r.Fail()
 		return 0
 	}
 	return int(n)
@@ -123,7 +125,7 @@ func (r *Reader) count() int {
 
 // Texts reads a list; nil if it is empty.
 func (r *Reader) Texts() []string {
-	n := r.count()
+	n := r.Count()
 	if n == 0 {
 		return nil
 	}
@@ -136,7 +138,7 @@ func (r *Reader) Texts() []string {
 
 // Map reads texts by name; nil if there are none.
 func (r *Reader) Map() map[string]string {
-	n := r.count()
+	n := r.Count()
 	if n == 0 {
 		return nil
 	}

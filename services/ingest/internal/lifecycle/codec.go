@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/pkg/pack"
 	"joinery.internal/services/ingest/internal/calendar"
 )
 
@@ -40,16 +41,16 @@ func (s State) AppendBinary(b []byte) ([]byte, error) {
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (s *State) UnmarshalBinary(b []byte) error {
-	r := reader{rest: string(b)}
-	if r.byte() != codecVersion {
+	r := reader{pack.NewReader(b)}
+	if r.Byte() != codecVersion {
 		return fmt.Errorf("read state: %w", ErrUnreadable)
 	}
-	s.At = r.varint()
+	s.At = r.Varint()
 	s.Into = event.IdentityID(r.text())
-	for range r.count() {
+	for range r.Count() {
 		s.Gone = append(s.Gone, gone{r.text(), r.text(), event.IdentityID(r.text())})
 	}
-	for range r.count() {
+	for range r.Count() {
 		s.Moves = append(s.Moves, r.text())
 	}
 	s.Feeds = r.feeds()
@@ -68,7 +69,7 @@ func appendFeeds(b []byte, feeds []Feed) ([]byte, error) {
 }
 
 func readFeeds(b []byte) ([]Feed, error) {
-	r := reader{rest: string(b)}
+	r := reader{pack.NewReader(b)}
 	feeds := r.feeds()
 	return feeds, r.end("feeds handed over")
 }
@@ -101,8 +102,8 @@ func (f *Feed) append(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-func (r *reader) feeds() []Feed {
-	n := r.count()
+func (r reader) feeds() []Feed {
+	n := r.Count()
 	if n == 0 {
 		return nil
 	}
@@ -113,18 +114,18 @@ func (r *reader) feeds() []Feed {
 	return feeds
 }
 
-func (r *reader) feed(f *Feed) {
+func (r reader) feed(f *Feed) {
 	f.Source, f.Key, f.Authority, f.Timezone = r.text(), r.text(), r.text(), r.text()
-	for range r.count() {
+	for range r.Count() {
 		f.From = append(f.From, event.IdentityID(r.text()))
 	}
-	if folded := r.take(r.uvarint()); folded != "" {
+	if folded := r.Take(r.Uvarint()); folded != "" {
 		f.base = new(base)
 		if err := json.Unmarshal([]byte(folded), f.base); err != nil || !f.base.whole() {
-			r.fail()
+			r.Fail()
 		}
 	}
-	f.facts = make([]fact, r.count())
+	f.facts = make([]fact, r.Count())
 	sequences := make([]int64, len(f.facts)) // one allocation for all
 	var last fact
 	says := silence
@@ -195,19 +196,19 @@ func (f *fact) sequence() int64 {
 	return *f.Sequence
 }
 
-func (r *reader) fact(f, last *fact, says *sayings, sequence *int64) {
-	flags := r.byte()
+func (r reader) fact(f, last *fact, says *sayings, sequence *int64) {
+	flags := r.Byte()
 	f.ID = r.text()
-	f.Recorded = last.Recorded + r.varint()
-	f.Known = f.Recorded + r.varint()
+	f.Recorded = last.Recorded + r.Varint()
+	f.Known = f.Recorded + r.Varint()
 	f.Kind = event.Upsert
 	if flags&hasPerson == 0 {
 		if f.Kind = event.RecordKind(r.text()); f.Kind == event.Upsert {
-			r.fail()
+			r.Fail()
 		}
 	}
 	if flags&hasSequence != 0 {
-		*sequence = last.sequence() + r.varint()
+		*sequence = last.sequence() + r.Varint()
 		f.Sequence = sequence
 	}
 	if flags&hasEffective != 0 {
@@ -235,14 +236,14 @@ func (d delta) append(b []byte) []byte {
 	return b
 }
 
-func (r *reader) delta() delta {
-	d := delta{mask: uint32(r.uvarint())}
+func (r reader) delta() delta {
+	d := delta{mask: uint32(r.Uvarint())}
 	for a := range attributes {
 		if d.mask&(1<<a) != 0 {
 			d.field[a] = r.text()
 		}
 	}
-	if n := r.count(); n > 0 {
+	if n := r.Count(); n > 0 {
 		d.extra = make([]pair, n)
 	}
 	for i := range d.extra {
@@ -265,12 +266,12 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))<<1), s...)
 }
 
-func (r *reader) text() string {
-	n := r.uvarint()
+func (r reader) text() string {
+	n := r.Uvarint()
 	if n&1 == 0 {
-		return r.take(n >> 1)
+		return r.Take(n >> 1)
 	}
-	raw := r.take(11)
+	raw := r.Take(11)
 	if len(raw) != 11 {
 		return ""
 	}
@@ -280,64 +281,12 @@ func (r *reader) text() string {
 	return string(id)
 }
 
-// reader reads what the append functions wrote. After a fault it reads zeros; end says so.
-type reader struct {
-	rest string
-	err  error
-}
+// reader reads what the append functions wrote; its texts may be derived ids.
+type reader struct{ *pack.Reader }
 
-func (r *reader) fail() { r.rest, r.err = "", ErrUnreadable }
-
-func (r *reader) end(what string) error {
-	if r.err == nil && r.rest != "" {
-		r.fail()
-	}
-	if r.err != nil {
-		return fmt.Errorf("read %s: %w", what, r.err)
+func (r reader) end(what string) error {
+	if err := r.End(); err != nil {
+		return fmt.Errorf("read %s: %w", what, ErrUnreadable)
 	}
 	return nil
-}
-
-func (r *reader) take(n uint64) string {
-	if n > uint64(len(r.rest)) {
-		r.fail()
-		return ""
-	}
-	var s string
-	s, r.rest = r.rest[:n], r.rest[n:]
-	return s
-}
-
-func (r *reader) byte() byte {
-	if s := r.take(1); s != "" {
-		return s[0]
-	}
-	return 0
-}
-
-func (r *reader) uvarint() (v uint64) {
-	for shift := 0; shift < 64; shift += 7 {
-		c := r.byte()
-		v |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			return v
-		}
-	}
-	r.fail()
-	return 0
-}
-
-func (r *reader) varint() int64 {
-	v := r.uvarint()
-	return int64(v>>1) ^ -int64(v&1)
-}
-
-// count is how many of something follow: no more than there are bytes left, for each takes one at least.
-func (r *reader) count() int {
-	n := r.uvarint()
-	if n > uint64(len(r.rest)) {
-		r.fail()
-		return 0
-	}
-	return int(n)
 }
