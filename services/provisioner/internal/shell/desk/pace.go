@@ -18,7 +18,6 @@ const (
 	paceStep     = 0.01             // by what part more is tried
 	raisesSmall  = 10               // raises by so little; each further one is by twice as much
 	pauseUnsaid  = time.Second      // of a 429 that does not say how long
-	paceLeast    = 0.2              // requests a second that are tried at least, however often the target refuses: it says how long it wants to be left alone
 	throttleMost = 5                // 429s to one request until the call ends with them
 )
 
@@ -128,7 +127,7 @@ func (p *pacer) throttled(now time.Time, retryAfter time.Duration) {
 	if limit := p.limiter.Limit(); limit == rate.Inf {
 		p.learnt = rate.Limit(max(seen, 1) * 0.98)
 	} else { // it is nearly right: the target counts a little differently
-		p.learnt = max(limit*0.95, paceLeast)
+		p.learnt = limit * 0.95
 	}
 	p.adjust()
 }
