@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/connector/ldap"
 )
 
 func drive(t *testing.T, c connector.Connector, want connector.Desired) connector.Outcome {
@@ -357,6 +359,37 @@ func TestSettingsThatCannotWorkAreRefusedAtOpen(t *testing.T) {
 		}
 		if connector.ClassOf(err) != connector.Invalid || !strings.Contains(err.Error(), say) || strings.Contains(err.Error(), d.Service.Password) {
 			t.Errorf("%v, want invalid that says %q", err, say)
+		}
+	}
+}
+
+func TestTwoWhoAreMadeAtATimeInTwoContainersNeverHaveOneName(t *testing.T) {
+	t.Parallel()
+	d := newSlapd(t)
+	d.reset(t)
+	s := d.settings(d.URL)
+	s.Attributes = append([]string{"parent"}, s.Attributes...)
+	containers := []string{"finance", "sales"}
+	clients := make([]*ldap.Client, len(containers))
+	for i, ou := range containers {
+		d.container(t, ou)
+		clients[i] = open(t, s)
+	}
+	for round := range 30 {
+		name := fmt.Sprint("ana", round)
+		var wg sync.WaitGroup
+		for i, ou := range containers {
+			wg.Go(func() {
+				o := connector.Object{Ref: connector.Ref{Account: name, ExternalID: ou + name}, Enabled: true, Attributes: map[string]string{"parent": "ou=" + ou}}
+				_, err := clients[i].Apply(t.Context(), connector.Op{Key: "k", Verb: connector.Create, Ref: o.Ref, Want: o})
+				if err != nil && connector.ClassOf(err) != connector.Conflict {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if found := d.search(t, d.People, "(uid="+name+")", "uid"); len(found) > 1 {
+			t.Fatalf("round %d: %s and %s", round, found[0].DN, found[1].DN)
 		}
 	}
 }

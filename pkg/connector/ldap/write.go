@@ -98,6 +98,9 @@ func (c *Client) create(k *call, op connector.Op) (connector.Result, error) {
 		return connector.Result{Handover: sealed.Reference()}, err
 	}
 	made, err := c.find(k, connector.Ref{Account: want.Account})
+	if connector.ClassOf(err) == connector.Conflict { // in another container, at the same moment: a directory keeps names apart in each alone
+		return connector.Result{}, errors.Join(err, k.write(func() error { return k.conn.Del(ldap.NewDelRequest(add.DN, nil)) }), sealed.Withdraw())
+	}
 	if err != nil {
 		return connector.Result{Handover: sealed.Reference()}, err
 	}

@@ -24,7 +24,7 @@
 //
 // A path has variables in braces: users/{id}. Two calls find an account: get by id, and find, once by external_id and
 // once by account. Where paging is link, the list goes on at the Link header's rel="next", at the same server only; where it
-// is cursor, with what `next` gives; where it is page, until a page is not full. What a list returns while it changes is
+// is cursor, with what `next` gives; where it is page, until a page is empty. What a list returns while it changes is
 // the API's to say: page numbers shift, so a sweep of such a target can miss an account and find it in the next.
 //
 // 404 says that there is no such account where the path has a variable in it (users/{id}). Of all accounts (users) it says

@@ -216,7 +216,7 @@ func (c *Client) List(ctx context.Context, req connector.ListRequest) (page conn
 		page.Objects, err = c.objects(k, v)
 	}
 	if err == nil {
-		page.Next, err = c.next(k, v.with(values{"items": items}), len(items) >= limit, number, got.header.Get("Link"))
+		page.Next, err = c.next(k, v.with(values{"items": items}), len(items) > 0, number, got.header.Get("Link"))
 	}
 	if err == nil && page.Next != "" && page.Next == req.Token {
 		err = fmt.Errorf("the list goes on where it was; correct rest.calls.list.next")
@@ -232,13 +232,14 @@ func (c *Client) List(ctx context.Context, req connector.ListRequest) (page conn
 	return page, nil
 }
 
-func (c *Client) next(k call, v values, full bool, number int, link string) (string, error) {
+// next is the token of the next page. A page that is not full is no end: an API may give less at a time than it is asked for.
+func (c *Client) next(k call, v values, some bool, number int, link string) (string, error) {
 	switch {
 	case c.paging == "link":
 		return nextLink(link), nil
 	case c.paging == "cursor":
 		return k.next.text(v)
-	case c.paging == "page" && full:
+	case c.paging == "page" && some:
 		return strconv.Itoa(number + 1), nil
 	default:
 		return "", nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -263,5 +264,38 @@ func TestCredentialsDoNotTravelInTheClear(t *testing.T) {
 	s.Connection["tokenURL"], s.Connection["clientId"], s.Connection["clientSecret"] = "http://login.acme.example", "joinery", "s3cret"
 	if _, err := rest.Open(s); connector.ClassOf(err) != connector.Invalid || !strings.Contains(err.Error(), "https") {
 		t.Errorf("token: %v", err)
+	}
+}
+
+func TestAListByPagesGoesOnWhereTheAPIGivesLessThanItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	const accounts, most = 7, 3
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		users := []any{}
+		if r.URL.Path == "/users" {
+			page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+			for i := (page - 1) * most; i < min(page*most, accounts); i++ {
+				users = append(users, map[string]any{"id": i, "login": fmt.Sprint("user", i), "active": true})
+			}
+		}
+		_ = json.NewEncoder(w).Encode(users)
+	}))
+	t.Cleanup(server.Close)
+	s := peer{}.settings(server.URL)
+	s.REST.Paging = "page"
+	s.REST.Calls["list"] = connector.RESTCall{Path: "users", Query: map[string]string{"page": "page", "limit": "limit"}}
+	c, n := open(t, s), 0
+	for token := ""; ; {
+		page, err := c.List(t.Context(), connector.ListRequest{Token: token, Limit: 200})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(page.Objects)
+		if token = page.Next; token == "" {
+			break
+		}
+	}
+	if n != accounts {
+		t.Errorf("%d accounts are listed, want %d", n, accounts)
 	}
 }
