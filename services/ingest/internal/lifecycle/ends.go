@@ -16,6 +16,8 @@ type ending struct {
 	succeeded bool // by the next spell, and nothing ends before that
 }
 
+func (e ending) after(t time.Time) bool { return e.at.IsZero() || e.at.After(t) }
+
 // ends is when what was said of the spell itself ends it.
 func (sp *spell) ends(zone *time.Location) ending {
 	var e ending

@@ -168,6 +168,9 @@ func (w *walker) spellOf(start calendar.Moment, n fact) *spell {
 	}
 	last := &w.Spells[len(w.Spells)-1]
 	if start == "" {
+		if day := w.on(n); w.end(day, w.zone).after(n.moment().Begin(w.zone)) {
+			return &w.Spells[day]
+		}
 		return last
 	}
 	for i := range slices.Backward(w.Spells) {
@@ -175,19 +178,23 @@ func (w *walker) spellOf(start calendar.Moment, n fact) *spell {
 			return &w.Spells[i]
 		}
 	}
-	begins := start.Begin(w.zone)
-	end := last.ends(w.zone).at
-	if (last.Void != origin{}) || !end.IsZero() && !begins.Before(end) || last.converts(n, begins, w.zone) {
+	if (last.Void != origin{}) || last.followed(n, start, w.zone) {
 		return w.begin(start, n, last.Carry)
 	}
 	last.Start = dated{start, n.origin()}
 	return last
 }
 
-// converts says whether a snapshot with a later start is of a new spell of another type, begun while this one runs.
-func (sp *spell) converts(n fact, begins time.Time, zone *time.Location) bool {
-	started := sp.Start.At.Begin(zone)
-	return sp.Carry.changedBy(n.Says, workerType) && begins.After(started) && started.UnixMilli() <= n.position
+// followed says whether a snapshot with another start is of a spell that follows this one: once this one has begun, from its
+// last day on, or earlier if it is of another type; before, only if this one was ended before it could begin. Else this
+// one is put off, however short it was to be.
+func (sp *spell) followed(n fact, start calendar.Moment, zone *time.Location) bool {
+	begins, started, end := start.Begin(zone), sp.Start.At.Begin(zone), sp.ends(zone).at
+	if started.UnixMilli() > n.position {
+		return !sp.runs(zone) && !begins.Before(end)
+	}
+	lastDay := calendar.Day(end.Add(-time.Nanosecond), zone).Begin(zone)
+	return !end.IsZero() && !begins.Before(lastDay) || begins.After(started) && sp.Carry.changedBy(n.Says, workerType)
 }
 
 // begin begins a spell, with what was said of it before it was known.

@@ -247,6 +247,10 @@ func (t *told) which(v version, start string, zone *time.Location) *job {
 	}
 	last := &t.jobs[len(t.jobs)-1]
 	if start == "" {
+		day := t.ofTheDay(v, zone)
+		if e := t.endOf(day); e.IsZero() || e.After(v.from(zone)) {
+			return &t.jobs[day]
+		}
 		return last
 	}
 	for i := len(t.jobs) - 1; i >= 0; i-- {
@@ -254,10 +258,16 @@ func (t *told) which(v version, start string, zone *time.Location) *job {
 			return &t.jobs[i]
 		}
 	}
-	kind := v.Record.Person.WorkerType
+	kind, e := v.Record.Person.WorkerType, last.said()
 	switch {
-	case last.rescinded, !last.said().IsZero() && !begin(start, zone).Before(last.said()),
-		kind != "" && last.workerType != "" && kind != last.workerType && begin(start, zone).After(last.start) && !last.start.After(v.position):
+	case last.rescinded:
+		return begun(start, *last)
+	case last.start.After(v.position): // not begun: put off, unless it was cut off altogether
+		if !e.IsZero() && !e.After(last.start) && !begin(start, zone).Before(e) {
+			return begun(start, *last)
+		}
+	case !e.IsZero() && start >= e.Add(-1).In(zone).Format(time.DateOnly),
+		kind != "" && last.workerType != "" && kind != last.workerType && begin(start, zone).After(last.start):
 		return begun(start, *last)
 	}
 	last.startDay, last.start, last.startBy = start, begin(start, zone), v.KnownAt
