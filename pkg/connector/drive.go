@@ -207,7 +207,9 @@ func verify(ctx context.Context, c Connector, ref Ref, want Desired, out *Outcom
 		return err
 	}
 	out.After = after
-	out.RemoteID = remoteID(after)
+	if after != nil || want.State == Absent { // else what was made may be found by its id before it is by its name
+		out.RemoteID = remoteID(after)
+	}
 	want.EndSessions = false // whoever is signed in is not read
 	left := Plan(after, want)
 	if len(left) == 0 {

@@ -165,3 +165,31 @@ func TestAnAccountThatOnlyHasTheNameOfOneThatIsGoneIsNotDeleted(t *testing.T) {
 		t.Errorf("%+v, %v; %d accounts are left, want the other one", out, err, len(target.Objects()))
 	}
 }
+
+// late shows what was made after some reads, and by its id alone.
+type late struct {
+	*memory.Target
+	reads int
+}
+
+func (l *late) Get(ctx context.Context, ref connector.Ref) (connector.Object, error) {
+	l.reads++
+	if l.reads <= 2 || ref.RemoteID == "" {
+		return connector.Object{}, &connector.Error{Class: connector.NotFound, Op: "get", Err: connector.ErrNotFound}
+	}
+	return l.Target.Get(ctx, connector.Ref{RemoteID: ref.RemoteID})
+}
+
+func TestWhatWasMadeAndIsNotShownYetIsNotMadeTwice(t *testing.T) {
+	t.Parallel()
+	target := &late{Target: memory.NewTarget()}
+	want := connector.Desired{Account: "ana.berg", ExternalID: "id-1", State: connector.Active}
+	out, err := connector.Drive(t.Context(), target, "k1", want)
+	if connector.ClassOf(err) != connector.Transient || out.RemoteID == "" {
+		t.Fatalf("%+v, %v; want transient, and the id", out, err)
+	}
+	want.RemoteID = out.RemoteID
+	if out, err = connector.Drive(t.Context(), target, "k2", want); err != nil || !out.Unchanged() {
+		t.Errorf("then: %+v, %v", out, err)
+	}
+}

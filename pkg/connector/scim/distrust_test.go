@@ -207,3 +207,15 @@ func TestCredentialsDoNotTravelInTheClear(t *testing.T) {
 		}
 	}
 }
+
+func TestOfAccountsThatDifferInCapitalsAloneTheOneOfThatNameIsTaken(t *testing.T) {
+	t.Parallel()
+	q := &quirky{users: []document{{"id": 1, "n": 1, "userName": "ANA"}, {"id": 2, "n": 1, "userName": "ana"}}}
+	c := odd(t, q, nil)
+	if o, err := c.Get(t.Context(), connector.Ref{Account: "ana"}); err != nil || o.RemoteID != "2" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if _, err := c.Get(t.Context(), connector.Ref{Account: "Ana"}); connector.ClassOf(err) != connector.Conflict {
+		t.Errorf("of neither: %v, want a conflict", err)
+	}
+}

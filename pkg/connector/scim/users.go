@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"joinery.internal/pkg/connector"
@@ -68,7 +69,13 @@ func (c *Client) find(ctx context.Context, ref connector.Ref) (resource, error) 
 		if err != nil {
 			return nil, err
 		}
-		if len(users) > 0 {
+		exact := slices.IndexFunc(users, func(u resource) bool { return u.text("userName") == ref.Account })
+		switch {
+		case exact >= 0:
+			return users[exact], nil
+		case len(users) > 1:
+			return nil, connector.Errorf(connector.Conflict, op, "%d accounts are called so, but for capitals; delete all but one", len(users))
+		case len(users) == 1:
 			return users[0], nil
 		}
 	}

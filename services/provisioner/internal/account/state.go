@@ -104,12 +104,13 @@ func (w Want) urgent() bool { return w.Lane == event.LaneEmergency || w.Lane == 
 
 // Intent is a call that was announced and has not been answered yet.
 type Intent struct {
-	ID      string `json:"id"` // the same for every try of a version
-	Attempt int    `json:"a"`
-	Round   int    `json:"r,omitempty"`
-	Event   string `json:"e"` // its provision.intended
-	Why     Why    `json:"w"`
-	By      string `json:"b,omitempty"` // the instance that makes the call
+	ID      string    `json:"id"` // the same for every try of a version
+	Attempt int       `json:"a"`
+	Round   int       `json:"r,omitempty"`
+	Event   string    `json:"e"` // its provision.intended
+	Why     Why       `json:"w"`
+	By      string    `json:"b,omitempty"` // the instance that makes the call
+	At      time.Time `json:"at,omitzero"` // when it was announced
 }
 
 // Why is what led to an intent; when it ends an exception, it is the resolution.

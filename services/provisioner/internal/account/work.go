@@ -148,7 +148,7 @@ func (w *Work) adopt(want Want) {
 func (w *Work) start(why Why) {
 	s := &w.State
 	s.Wait, s.NextAt, s.Hold = WaitNothing, time.Time{}, ""
-	s.Intent = &Intent{ID: IntentID(s.Want), Attempt: s.Tries + 1, Round: s.Round, Why: why, By: w.Instance}
+	s.Intent = &Intent{ID: IntentID(s.Want), Attempt: s.Tries + 1, Round: s.Round, Why: why, By: w.Instance, At: w.Now}
 	if why == Retry && s.Told != "" { // it only looks whether the person is done: an ITSM is asked every few minutes, for days
 		s.Intent.Event = s.Told
 	} else {
@@ -165,21 +165,29 @@ func IntentID(want Want) string {
 
 func (w *Work) decide() Decision {
 	d := Decision{State: w.State, Events: w.events, Call: w.call, Forget: w.forget, Moved: w.moved, Overtaken: w.overtaken}
-	if s := w.State; s.Intent == nil {
+	switch s := w.State; {
+	case s.Intent == nil:
 		d.WakeAt = earliest(s.NextAt, s.alarmAt())
+	case s.Want.urgent(): // it may wait in a long line
+		d.WakeAt = s.alarmAt()
 	}
 	return d
 }
 
-// alarmAt is when somebody is to be told that the account keeps failing; zero: never, or it has been done.
+// alarmAt is when somebody is to be told that the account keeps failing, or that nothing has come of taking access away;
+// zero: never, or it has been done.
 func (s State) alarmAt() time.Time {
+	since := s.Failing
+	if since.IsZero() && s.Intent != nil && s.Want.urgent() {
+		since = s.Intent.At
+	}
 	switch {
-	case s.Failing.IsZero() || s.Open != nil:
+	case since.IsZero() || s.Open != nil:
 		return time.Time{}
 	case s.Want.urgent():
-		return s.Failing.Add(alarmUrgent)
+		return since.Add(alarmUrgent)
 	default:
-		return s.Failing.Add(alarmAfter)
+		return since.Add(alarmAfter)
 	}
 }
 
