@@ -196,7 +196,7 @@ func (d *differ) left() {
 	}
 	switch {
 	case s.phase == void:
-		d.emitBy(event.HireRescinded, d.cause.at, s.Void, s.source, endDate.String(), spells)
+		d.emitBy(event.HireRescinded, d.now(), s.void, s.source, slices.Clone(d.rest)...)
 	case s.end.contract && !isEmployee(s):
 		d.emitBy(event.ContractEnded, s.end.at, s.end.by, s.source, endDate.String(), spells)
 	default:
@@ -232,7 +232,7 @@ func (d *differ) returned() {
 	}
 	switch {
 	case was.phase == void:
-		d.joined(event.Hire)
+		d.joined(d.joining())
 	case slices.Contains(d.rest, workerType.String()):
 		at := d.cause.at
 		if was.id != is.id {
@@ -295,13 +295,13 @@ func (d *differ) attributes() {
 	case has(department.String()):
 		kind = event.DepartmentChange
 	}
-	d.emit(kind, d.cause.at, slices.Clone(d.rest)...)
+	d.emit(kind, d.now(), slices.Clone(d.rest)...)
 }
 
-// now is when a decision about another date takes effect: not later than it is known.
+// now is when what a fact about another date changes at once takes effect: not later than it is known.
 func (d *differ) now() time.Time {
 	known := time.UnixMilli(d.cause.by.Known).UTC()
-	if d.cause.at.After(known) {
+	if d.cause.at.After(known) && !d.cause.timer {
 		return known
 	}
 	return d.cause.at

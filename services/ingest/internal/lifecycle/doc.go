@@ -43,7 +43,7 @@
 //
 // A snapshot begins a new spell when it names a start on the last day of the last one or later, or with another worker type
 // while that one runs (a conversion), or after a rescission. Any other new start moves the spell, and of a spell that has
-// not begun any start does. Without a start_date a snapshot speaks of the spell of its day, else of the last one.
+// not begun any start does. One that is ended before it could begin is rescinded. Without a start_date a snapshot speaks of the spell of its day, else of the last one.
 //
 // A worker of a source has one employment at a time: a spell is over where the next one begins, wherever that moves, and
 // goes on if that is rescinded. Where one begins as the other ends a leave goes on; and if it is of another type it is a

@@ -45,6 +45,7 @@ type standing struct {
 	end    ending
 	phase  phase
 	leave  origin // why it is on leave, or back
+	void   origin // why there never was or will be a day of it
 	top    slice
 }
 
@@ -155,7 +156,9 @@ func (t tracked) standing(i int, now int64) standing {
 	s.leave = by
 	switch {
 	case sp.Void != origin{}:
-		s.phase = void
+		s.phase, s.void = void, sp.Void
+	case !sp.runs(t.zone): // ended before it could begin
+		s.phase, s.void = void, s.end.by
 	case !s.end.at.IsZero() && s.end.at.UnixMilli() <= now:
 		s.phase = over
 	case s.start.UnixMilli() > now:
@@ -265,7 +268,7 @@ func (v *view) moot(since int64) bool {
 		case over:
 			inForce = max(s.end.at.UnixMilli(), s.end.by.Known)
 		case void:
-			inForce = s.Void.Known
+			inForce = s.void.Known
 		default:
 			continue
 		}

@@ -85,7 +85,7 @@ type hold struct{ from, known time.Time }
 // status: an end beats all, then what is to come, then leave.
 func (j job) status(now time.Time) event.Status {
 	switch {
-	case j.rescinded, !j.end.IsZero() && !now.Before(j.end):
+	case !j.happens(), !j.end.IsZero() && !now.Before(j.end):
 		return event.StatusEnded
 	case now.Before(j.start):
 		return event.StatusPrehire
@@ -177,7 +177,7 @@ func (j job) profile(now time.Time, profiles []map[string]string) event.Profile 
 // byWeight puts the job that counts first.
 func byWeight(a, b job, now time.Time) int {
 	weight := func(j job) int {
-		if j.rescinded {
+		if !j.happens() {
 			return 4
 		}
 		return map[event.Status]int{event.StatusActive: 0, event.StatusLeave: 1, event.StatusPrehire: 2, event.StatusEnded: 3}[j.status(now)]
@@ -209,6 +209,8 @@ func outOfAll(jobs []job, since, now time.Time) bool {
 		switch {
 		case j.rescinded:
 			out = j.rescindedAt
+		case !j.happens():
+			out = j.endBy
 		case !j.end.IsZero() && !j.end.After(now):
 			if out = j.end; j.endBy.After(out) {
 				out = j.endBy
