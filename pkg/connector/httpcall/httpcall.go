@@ -16,12 +16,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"joinery.internal/pkg/connector"
@@ -71,14 +74,28 @@ type Response struct {
 	Header http.Header
 }
 
-// NewClient keeps more connections than a target's concurrency, and follows no redirect.
+// NewClient keeps more connections than a target's concurrency, follows no redirect, and reaches no cloud's metadata,
+// whatever a name resolves to.
 func NewClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Control: routable}).DialContext
 	transport.MaxIdleConnsPerHost = 64
 	return &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// routable refuses addresses that no target has: metadata services give credentials to whoever asks there.
+func routable(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if ip := at.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() {
+		return fmt.Errorf("%s is an address of this machine's link, where no target is", ip)
+	}
+	return nil
 }
 
 func (r Request) isRead() bool { return r.Method == http.MethodGet }

@@ -56,3 +56,17 @@ func TestWhatATargetSaysOfOurCredentialsIsNotRepeated(t *testing.T) {
 		server.Close()
 	}
 }
+
+func TestMetadataOfACloudIsNotReached(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"http://169.254.169.254/latest", "http://[fe80::a9fe:a9fe%25lo]/", "http://[::ffff:169.254.169.254]/"} {
+		base, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Caller{Base: base, HTTP: NewClient(), Timeout: 10 * time.Second}.Do(t.Context(), Request{Op: "get account", Method: http.MethodGet, Path: "users"})
+		if err == nil || !strings.Contains(err.Error(), "this machine's link") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
