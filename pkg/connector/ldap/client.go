@@ -83,7 +83,7 @@ func (c *Client) Describe(ctx context.Context) (connector.Descriptor, error) {
 		return connector.Descriptor{}, err
 	}
 	return connector.Descriptor{
-		Connector: c.profile.connector, Kinds: []string{groupKind}, ExternalID: c.profile.externalID != "", Rename: true, List: true, Watch: c.watches(controls),
+		Connector: c.profile.connector, Kinds: []string{groupKind}, Attributes: c.attributes, ExternalID: c.profile.externalID != "", Rename: true, List: true, Watch: c.watches(controls),
 		Conditional: c.profile.version != "" && slices.Contains(controls, assertionOID),
 	}, nil
 }

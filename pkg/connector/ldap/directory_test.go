@@ -393,3 +393,13 @@ func TestTwoWhoAreMadeAtATimeInTwoContainersNeverHaveOneName(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAttributeThatTheTargetFileDoesNotMapIsNotWritten(t *testing.T) {
+	t.Parallel()
+	d := newSlapd(t)
+	d.reset(t)
+	_, err := connector.Drive(t.Context(), open(t, d.settings(d.URL)), "k", ana(map[string]string{"userPassword": "known to whoever wrote the record"}))
+	if connector.ClassOf(err) != connector.Unsupported || len(d.objects(t)) > 0 {
+		t.Errorf("%v, want unsupported", err)
+	}
+}

@@ -24,6 +24,7 @@ type Client struct {
 	name                      string
 	token, username, password string
 	caller                    httpcall.Caller
+	attributes                []string // that the target file maps; nil: not known, any
 	managesGroups             bool
 	createsGroups             bool
 	keepsExternalID           bool
@@ -65,7 +66,7 @@ func Open(s connector.Settings) (*Client, error) {
 		}
 	}
 	c := &Client{
-		name:  s.Name,
+		name: s.Name, attributes: s.Attributes,
 		token: s.Connection["token"], username: s.Connection["username"], password: s.Connection["password"],
 		managesGroups:   slices.Contains(s.Entitlements, groupKind),
 		createsGroups:   s.Connection["createGroups"] != "false",
@@ -130,7 +131,7 @@ func (c *Client) Describe(ctx context.Context) (connector.Descriptor, error) {
 		return connector.Descriptor{}, err
 	}
 	return connector.Descriptor{
-		Connector: "scim", Kinds: []string{groupKind},
+		Connector: "scim", Kinds: []string{groupKind}, Attributes: c.attributes,
 		ExternalID: c.keepsExternalID, Rename: true, Conditional: p.ETag.Supported, List: true,
 	}, nil
 }

@@ -219,3 +219,18 @@ func TestOfAccountsThatDifferInCapitalsAloneTheOneOfThatNameIsTaken(t *testing.T
 		t.Errorf("of neither: %v, want a conflict", err)
 	}
 }
+
+func TestAnAttributeThatTheTargetFileDoesNotMapIsNotWritten(t *testing.T) {
+	t.Parallel()
+	q := &quirky{}
+	server := httptest.NewServer(q)
+	t.Cleanup(server.Close)
+	c, err := scim.Open(connector.Settings{Name: "chat", Connector: "scim", Attributes: []string{"title"}, Connection: map[string]string{"url": server.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := connector.Desired{Account: "ana", ExternalID: "id-1", State: connector.Active, Attributes: map[string]string{"title": "Engineer", "roles.primary": "admin"}}
+	if _, err := connector.Drive(t.Context(), c, "key", want); connector.ClassOf(err) != connector.Unsupported || len(q.objects(t)) > 0 {
+		t.Errorf("%v, want unsupported", err)
+	}
+}
