@@ -15,13 +15,19 @@ type State struct {
 	Request   event.ApprovalRequest `json:"r"`
 	Stage     int                   `json:"s,omitempty"` // index of the open one
 	Opened    time.Time             `json:"o,omitzero"`  // the open stage
-	Added     []event.IdentityID    `json:"a,omitempty"` // by delegation, to the open stage
+	Delegated []Delegation          `json:"d,omitempty"` // of the open stage
 	Escalated bool                  `json:"e,omitempty"`
 	Fallback  bool                  `json:"f,omitempty"`
 	Votes     []Vote                `json:"v,omitempty"`
 	Taken     []string              `json:"c,omitempty"` // ids of commands
 	Closed    Outcome               `json:"x,omitempty"`
 	ClosedAt  time.Time             `json:"t,omitzero"`
+}
+
+// Delegation lets somebody else decide too, for as long as who has named them may.
+type Delegation struct {
+	By event.IdentityID `json:"b"`
+	To event.IdentityID `json:"t"`
 }
 
 // Vote is one approval of a stage.
@@ -46,7 +52,7 @@ const (
 const remember = 30 * 24 * time.Hour
 
 func (s State) clone() State {
-	s.Added, s.Votes, s.Taken = slices.Clone(s.Added), slices.Clone(s.Votes), slices.Clone(s.Taken)
+	s.Delegated, s.Votes, s.Taken = slices.Clone(s.Delegated), slices.Clone(s.Votes), slices.Clone(s.Taken)
 	return s
 }
 
@@ -76,7 +82,11 @@ func (s State) eligible() []event.IdentityID {
 	if s.Escalated {
 		named = append(named, st.EscalateTo...)
 	}
-	named = append(named, s.Added...)
+	for _, d := range s.Delegated { // in the order they were made: a delegate may delegate
+		if slices.Contains(named, d.By) || slices.Contains(named, event.Anybody) {
+			named = append(named, d.To)
+		}
+	}
 	var out []event.IdentityID
 	for _, id := range named {
 		if id != "" && !slices.Contains(out, id) && s.barred(id) == "" {

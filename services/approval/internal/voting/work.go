@@ -121,7 +121,7 @@ func (w *Work) openStage(i int) {
 		w.grant()
 		return
 	}
-	s.Stage, s.Opened, s.Added, s.Escalated, s.Fallback = i, w.Now, nil, false, false
+	s.Stage, s.Opened, s.Delegated, s.Escalated, s.Fallback = i, w.Now, nil, false, false
 	reason := s.widen()
 	if !s.enough() {
 		w.close(event.ApprovalRefused, Refused, reasonNoApprover, fmt.Sprintf("Stage %s needs %d to approve, and %d may.", s.stage().Name, s.quorum(), len(s.eligible())))
@@ -154,7 +154,7 @@ func (w *Work) close(kind event.Kind, outcome Outcome, reason, message string) {
 	}
 	q := s.Request
 	s.Request = event.ApprovalRequest{RequestID: q.RequestID, CaseID: q.CaseID, IdentityID: q.IdentityID, Role: q.Role, Requester: q.Requester, Policy: q.Policy}
-	s.Stage, s.Added, s.Votes = 0, nil, nil
+	s.Stage, s.Delegated, s.Votes = 0, nil, nil
 }
 
 // Voted takes one person's act. The same command again is passed over; one that does not count is answered with
@@ -180,7 +180,7 @@ func (w Work) Voted(c event.ApprovalCommand) Decision {
 		w.emit(event.ApprovalDenied, m)
 		w.close(event.ApprovalRefused, Refused, reasonDenied, "")
 	case event.Delegate:
-		s.Added = append(s.Added, c.To)
+		s.Delegated = append(s.Delegated, Delegation{c.Actor, c.To})
 		m.Outcome, m.Reason = "open", reasonDelegated
 		w.emit(event.ApprovalReassigned, m)
 	default:
