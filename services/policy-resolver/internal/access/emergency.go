@@ -30,6 +30,8 @@ func (w *Work) emergency(q event.AccessRequest) {
 		w.signal(event.Emergency, q.ID, q.Reason)
 	case !p.Emergency:
 		w.refuse(c, "", q.ID, refusedNotHeld, "No emergency stands.")
+	case q.Requester == w.ID: // of the two who lift it
+		w.refuse(c, "", q.ID, refusedOwn, "Nobody lifts an emergency of their own.")
 	case pending:
 		w.refuse(c, "", q.ID, refusedPending, "The lift is being decided already.")
 	default:

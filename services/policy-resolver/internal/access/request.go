@@ -23,6 +23,7 @@ const (
 	refusedNoProof     = "no_proof"
 	refusedKind        = "unknown_kind"
 	refusedExpired     = "approval_expired"
+	refusedOwn         = "own_request"
 )
 
 // Asked takes an access request. One that was taken already is passed over: it has its answer.

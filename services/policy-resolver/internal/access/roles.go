@@ -255,9 +255,13 @@ func (w *Work) revokeAll(reason string) {
 		}
 	}
 	for _, q := range slices.Clone(w.State.Requests) {
-		if q.Role != "" {
-			w.withdraw(q, reason)
+		if q.Role == "" {
+			continue
 		}
+		if q.Actor == Actor { // it was asked for because of an end taken back, and will be again
+			w.State.Former = append(w.State.Former, Assignment{Role: q.Role, Origin: Requested, Expires: expires(w.at, time.Duration(q.Duration)*time.Millisecond)})
+		}
+		w.withdraw(q, reason)
 	}
 }
 
