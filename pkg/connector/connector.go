@@ -51,13 +51,20 @@ type Change struct {
 	Token string // where to go on after this change
 }
 
-// ByHand is a Connector whose changes are made by people that the pipeline itself asks. It cannot read or write: what the
-// account is, is what people have said.
+// ByHand is a Connector whose changes are made by people. What the account is, is what people have said; a plan is made on paper.
 type ByHand interface {
 	Connector
 	// OnPaper returns the connector of one account as it is said to be, nil: there is none. Changes made through it are what
 	// people are to be asked for.
 	OnPaper(have *Object) Connector
+}
+
+// Asker is a ByHand that asks people itself, and whose Get is what they have said. One that is none has both done for it.
+type Asker interface {
+	ByHand
+	// Ask has people asked, once for each key, for all changes of a plan to the account as it is said to be. It ends with an
+	// error of class Waiting until they have made them, and Invalid when they refuse.
+	Ask(ctx context.Context, key string, have *Object, plan []Op) error
 }
 
 // Normalizer is a Connector whose target stores values in a form of its own (SCIM e-mail addresses in lower case). It

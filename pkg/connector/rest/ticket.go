@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,18 +15,19 @@ import (
 
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/httpcall"
+	byhand "joinery.internal/pkg/connector/ticket"
 )
 
 // Tickets is a target that people change by hand, asked by tickets of an ITSM. What it holds is what the tickets say
 // that were done: an account is the fold of them, in their order.
 //
-//	Apply -> no ticket of this change -> open one -> waiting
-//	      -> open                     ->             waiting
-//	      -> rejected                 ->             invalid, with what the person wrote
-//	(done: Get shows it, and the next plan goes on from there)
+//	Ask -> no ticket of this plan -> open one -> waiting
+//	    -> open                   ->             waiting
+//	    -> rejected               ->             invalid, with what the person wrote
+//	(done: Get shows it, and nothing is left to plan)
 //
-// A change is asked for once: its ticket is known by the operation's key, the change, and how many tickets were done
-// before. Open tickets of an account that ask for something else have been overtaken and are cancelled.
+// A plan is asked for once: its ticket is known by key, steps, and how many tickets were done before. Open tickets of an
+// account that ask for something else have been overtaken and are cancelled.
 type Tickets struct {
 	client                   *Client // for its calls
 	id, state, payload, said *program
@@ -94,14 +96,19 @@ func (t *Tickets) Check(ctx context.Context) ([]connector.Finding, error) {
 		{Level: connector.Warning, Subject: "list accounts", Message: "people do not list accounts: the target cannot be reconciled"}}, nil
 }
 
-// request is the payload of a ticket: the change, and what it is known by.
+// request is the payload of a ticket: what is asked for, and what it is known by.
 type request struct {
-	Change     string // see change
+	Plan    string // see Tickets
+	Account string
+	Steps   []step
+}
+
+// step is one change.
+type step struct {
 	Verb       connector.Verb
-	Account    string
-	Enabled    bool              `json:",omitempty"`
+	Enabled    bool              `json:",omitempty"` // of create
 	Attributes map[string]string `json:",omitempty"`
-	Granted    []string          `json:",omitempty"` // of grant and revoke
+	Items      []string          `json:",omitempty"` // of grant and revoke
 }
 
 // ticket is one ticket of an account.
@@ -158,156 +165,129 @@ func (t *Tickets) read(item any) (one ticket, err error) {
 	return one, nil
 }
 
-// fold is the account after the tickets that were done.
-func fold(account string, tickets []ticket) (o connector.Object, there bool, done int) {
+// fold is the account after the tickets that were done. A step that does not follow from those before it changes nothing.
+func fold(ctx context.Context, account string, tickets []ticket) (have *connector.Object, done int) {
+	paper := byhand.NewPaper(nil)
 	for _, one := range tickets {
 		if one.state != stateDone {
 			continue
 		}
 		done++
-		switch one.Verb {
-		case connector.Create:
-			o, there = connector.Object{Ref: connector.Ref{Account: account, RemoteID: account}, Enabled: one.Enabled, Attributes: map[string]string{}}, true
-		case connector.Delete:
-			o, there = connector.Object{}, false
-		case connector.Enable, connector.Disable:
-			o.Enabled = one.Verb == connector.Enable
-		case connector.Grant:
-			o.Entitlements = append(o.Entitlements, one.Granted...)
-		case connector.Revoke:
-			o.Entitlements = slices.DeleteFunc(o.Entitlements, func(e string) bool { return slices.Contains(one.Granted, e) })
-		}
-		if there {
-			maps.Copy(o.Attributes, one.Attributes)
-			maps.DeleteFunc(o.Attributes, func(_, value string) bool { return value == "" })
+		for _, s := range one.Steps {
+			ref := connector.Ref{Account: account}
+			want := connector.Object{Ref: ref, Enabled: s.Enabled, Attributes: s.Attributes, Entitlements: s.Items}
+			_, _ = paper.Apply(ctx, connector.Op{Verb: s.Verb, Ref: ref, Want: want}) // see above
 		}
 	}
-	slices.Sort(o.Entitlements)
-	o.Entitlements = slices.Compact(o.Entitlements)
-	return o, there, done
+	return paper.Account(), done
 }
 
 // Get is what people have said to have done.
 func (t *Tickets) Get(ctx context.Context, ref connector.Ref) (connector.Object, error) {
 	op := "get account " + ref.Account
-	account := ref.Account
-	if ref.RemoteID != "" {
-		account = ref.RemoteID
-	}
+	account := cmp.Or(ref.RemoteID, ref.Account)
 	all, err := t.tickets(ctx, op, account)
 	if err != nil {
 		return connector.Object{}, err
 	}
-	o, there, _ := fold(account, all)
-	if !there {
-		return o, &connector.Error{Class: connector.NotFound, Op: op, Err: connector.ErrNotFound}
+	have, _ := fold(ctx, account, all)
+	if have == nil {
+		return connector.Object{}, &connector.Error{Class: connector.NotFound, Op: op, Err: connector.ErrNotFound}
 	}
-	return o, nil
+	return *have, nil
 }
 
-// Apply asks for one change, unless it is so already.
-func (t *Tickets) Apply(ctx context.Context, op connector.Op) (connector.Result, error) {
-	what := string(op.Verb) + " account " + op.Ref.Account
-	account := op.Ref.Account
-	switch {
-	case op.Verb == connector.Create:
-		account = op.Want.Account
-	case op.Ref.RemoteID != "":
-		account = op.Ref.RemoteID
+// OnPaper implements connector.ByHand.
+func (*Tickets) OnPaper(have *connector.Object) connector.Connector { return byhand.NewPaper(have) }
+
+// Apply refuses: people are asked for a plan as a whole.
+func (*Tickets) Apply(_ context.Context, op connector.Op) (connector.Result, error) {
+	return connector.Result{}, connector.Errorf(connector.Unsupported, string(op.Verb)+" account "+op.Ref.Account, "people change this target")
+}
+
+// Ask implements connector.Asker.
+func (t *Tickets) Ask(ctx context.Context, key string, have *connector.Object, plan []connector.Op) error {
+	r := request{Account: plan[0].Ref.Account}
+	if have != nil {
+		r.Account = have.RemoteID
 	}
-	all, err := t.tickets(ctx, what, account)
+	what := "ask for changes to account " + r.Account
+	all, err := t.tickets(ctx, what, r.Account)
 	if err != nil {
-		return connector.Result{}, err
+		return err
 	}
-	now, there, done := fold(account, all)
-	needed, err := needs(what, op, now, there)
-	if err != nil || !needed {
-		return connector.Result{RemoteID: now.RemoteID}, err
+	_, done := fold(ctx, r.Account, all)
+	for _, op := range plan {
+		r.Steps = append(r.Steps, step{op.Verb, op.Verb == connector.Create && op.Want.Enabled, op.Want.Attributes, op.Want.Entitlements})
 	}
-	r := request{Verb: op.Verb, Account: account, Enabled: op.Want.Enabled, Attributes: op.Want.Attributes, Granted: op.Want.Entitlements}
-	r.Change = change(op, done)
+	r.Plan = known(key, r.Steps, done)
 	id := ""
 	for _, one := range all {
 		switch {
-		case one.Change == r.Change && one.state == stateRejected:
-			return connector.Result{}, connector.Errorf(connector.Invalid, what, "ticket %s was rejected: %s", one.id, one.said)
-		case one.Change == r.Change && one.state == stateOpen:
+		case one.Plan == r.Plan && one.state == stateRejected:
+			return connector.Errorf(connector.Invalid, what, "ticket %s was rejected: %s", one.id, one.said)
+		case one.Plan == r.Plan && one.state == stateOpen:
 			id = one.id
 		case one.state == stateOpen:
 			if err := t.overtaken(ctx, what, one); err != nil {
-				return connector.Result{}, err
+				return err
 			}
 		}
 	}
 	if id == "" {
-		if err := t.ask(ctx, what, op, r); err != nil {
-			return connector.Result{}, err
+		if err := t.ask(ctx, what, r); err != nil {
+			return err
 		}
 		id = "just opened"
 	}
-	return connector.Result{}, &connector.Error{Class: connector.Waiting, Op: what, RetryAfter: t.every, Err: fmt.Errorf("a person has it (ticket %s)", id)}
+	return &connector.Error{Class: connector.Waiting, Op: what, RetryAfter: t.every, Err: fmt.Errorf("a person has it (ticket %s)", id)}
 }
 
-// change is what a ticket is known by.
-func change(op connector.Op, done int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d", op.Key, op.Verb, op.Want.Entitlements, done))
+// known is what the ticket of a plan is known by.
+func known(key string, steps []step, done int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %d", key, fmt.Sprint(steps), done)) // maps print sorted
 	return hex.EncodeToString(sum[:12])
 }
 
-// needs reports whether a change is still to be made.
-func needs(what string, op connector.Op, now connector.Object, there bool) (bool, error) {
-	if op.Verb == connector.Create && there {
-		return false, connector.Errorf(connector.Conflict, what, "there is one already")
-	}
-	if !there && op.Verb != connector.Create && op.Verb != connector.Delete {
-		return false, &connector.Error{Class: connector.NotFound, Op: what, Err: connector.ErrNotFound}
-	}
-	switch op.Verb {
-	case connector.Create:
-		return true, nil
-	case connector.Delete:
-		return there, nil
-	case connector.Enable, connector.Disable:
-		return now.Enabled != (op.Verb == connector.Enable), nil
-	case connector.Grant, connector.Revoke:
-		return slices.ContainsFunc(op.Want.Entitlements, func(e string) bool {
-			return slices.Contains(now.Entitlements, e) != (op.Verb == connector.Grant)
-		}), nil
-	case connector.Update:
-		if op.Want.Account != "" && !strings.EqualFold(op.Want.Account, now.Account) {
-			return false, connector.Errorf(connector.Unsupported, what, "an account kept by tickets cannot be renamed")
-		}
-		for name, value := range op.Want.Attributes {
-			if now.Attributes[name] != value {
-				return true, nil
-			}
-		}
-		return false, nil
-	default:
-		return false, connector.Errorf(connector.Unsupported, what, "verb %q is not known", op.Verb)
-	}
-}
-
 // ask opens a ticket.
-func (t *Tickets) ask(ctx context.Context, what string, op connector.Op, r request) error {
+func (t *Tickets) ask(ctx context.Context, what string, r request) error {
 	payload, err := json.Marshal(r)
 	if err != nil {
-		return connector.Errorf(connector.Invalid, what, "encode the change: %w", err)
+		return connector.Errorf(connector.Invalid, what, "encode the changes: %w", err)
 	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "Please %s the account %s.\n", r.Verb, r.Account)
-	for _, e := range r.Granted {
-		fmt.Fprintf(&text, "- %s\n", e)
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Attributes)) {
-		fmt.Fprintf(&text, "- %s: %s\n", name, r.Attributes[name])
-	}
-	if r.Verb == connector.Create && !r.Enabled {
-		text.WriteString("- it is to be disabled for now\n")
-	}
-	v := blank().with(values{"account": r.Account, "key": r.Change, "title": what, "text": text.String(), "payload": string(payload)})
-	_, err = t.client.do(ctx, what, t.open, v, op.Want, "", nil)
+	title := fmt.Sprintf("%s account %s", r.Steps[0].Verb, r.Account)
+	v := blank().with(values{"account": r.Account, "key": r.Plan, "title": title, "text": r.text(), "payload": string(payload)})
+	_, err = t.client.do(ctx, what, t.open, v, connector.Object{Attributes: r.values()}, "", nil)
 	return err
+}
+
+// text is what the person reads.
+func (r request) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Please make these changes to the account %s, in this order:\n", r.Account)
+	for i, s := range r.Steps {
+		fmt.Fprintf(&b, "%d. %s", i+1, s.Verb)
+		if s.Verb == connector.Create && !s.Enabled {
+			b.WriteString(" it, disabled for now")
+		}
+		for _, item := range s.Items {
+			fmt.Fprintf(&b, " %s", item)
+		}
+		b.WriteByte('\n')
+		for _, name := range slices.Sorted(maps.Keys(s.Attributes)) {
+			fmt.Fprintf(&b, "   - %s: %s\n", name, s.Attributes[name])
+		}
+	}
+	return b.String()
+}
+
+// values are all that the ticket carries: what the ITSM says of them is not for logs.
+func (r request) values() map[string]string {
+	out := map[string]string{}
+	for _, s := range r.Steps {
+		maps.Copy(out, s.Attributes)
+	}
+	return out
 }
 
 func (t *Tickets) overtaken(ctx context.Context, what string, one ticket) error {

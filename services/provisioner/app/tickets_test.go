@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -119,5 +121,65 @@ func TestAWordOnATicketThatSaysTooLittleIsPoison(t *testing.T) {
 	}
 	if len(p.all()) != 0 {
 		t.Errorf("events: %v", p.kinds())
+	}
+}
+
+// itsm asks people itself. Nobody closes a ticket; who is in have has the account.
+type itsm struct {
+	ticket.Queue
+	have  map[string]connector.Object
+	asked map[string]int // by key: how often
+}
+
+func (s *itsm) Get(_ context.Context, ref connector.Ref) (connector.Object, error) {
+	o, ok := s.have[ref.Account]
+	if !ok {
+		return o, &connector.Error{Class: connector.NotFound, Op: "get", Err: connector.ErrNotFound}
+	}
+	return o, nil
+}
+
+func (s *itsm) Ask(_ context.Context, key string, _ *connector.Object, _ []connector.Op) error {
+	s.asked[key]++
+	return &connector.Error{Class: connector.Waiting, Op: "ask", RetryAfter: 15 * time.Minute, Err: errors.New("a person has it")}
+}
+
+func TestALookWhetherAPersonIsDoneIsNeitherToldNorCountedByAGuard(t *testing.T) {
+	t.Parallel()
+	people := &itsm{have: map[string]connector.Object{}, asked: map[string]int{}}
+	p := newPipe(t, func(target *desk.Target) { target.Open = func() (connector.Connector, error) { return people, nil } })
+	p.publish(guarded("{name: mass-leaver, action: disable, window: 1h, count: 1, per: [target]}"), start)
+	leaves := func(id string) {
+		d := desired(id, 1)
+		d.State, d.Lane, d.Entitlements, d.Attributes = event.AccountDisabled, event.LaneLeaver, nil, nil
+		people.have[d.AccountName] = connector.Object{Ref: connector.Ref{Account: d.AccountName, RemoteID: d.AccountName}, Enabled: true}
+		p.want(d)
+		p.Perform()
+	}
+	leaves("a")
+	p.run(70*time.Minute, 5*time.Minute)
+	leaves("b") // a's window is over, whatever looks there were
+	p.run(30*time.Minute, 5*time.Minute)
+	if n := p.count(event.GuardTripped); n != 0 {
+		t.Fatalf("a guard tripped: %v", p.kinds())
+	}
+	leaves("c") // and b's is not
+	if n := p.count(event.GuardTripped); n != 1 {
+		t.Errorf("the guard did not trip: %v", p.kinds())
+	}
+	looks := 0
+	for _, n := range people.asked {
+		looks += n
+	}
+	if i, d := p.count(event.ProvisionIntended), p.count(event.ProvisionDeferred); len(people.asked) != 2 || looks < 6 || i != 3 || d != 2 {
+		t.Errorf("%d plans asked for, %d times; told: %d intended, %d deferred", len(people.asked), looks, i, d)
+	}
+	for name, o := range people.have { // the people are done
+		o.Enabled = false
+		people.have[name] = o
+	}
+	p.run(30*time.Minute, 5*time.Minute)
+	if n := p.count(event.ProvisionApplied); n != 2 {
+		t.Errorf("done, and %d applied: %v", n, p.kinds())
 	}
 }

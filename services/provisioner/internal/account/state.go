@@ -157,7 +157,8 @@ type Call struct {
 	Account  string // known name; empty: none yet
 	RemoteID string
 	Passed   []guard.Scope
-	Have     *connector.Object // of a target that people change: the account as they have said; nil: none
+	Have     *connector.Object // of our own queue: the account as people have said; nil: none
+	Look     bool              // people were asked for Want before: guards have counted it
 	// Partition is set by who performs the call: guards count over all partitions of an instance.
 	Partition int32
 	// Takeover says that an earlier call of the same intent may be acting still; By is whose.
@@ -195,7 +196,7 @@ type Result struct {
 	Counted  []guard.Count  // by guards that let the call through
 	Changes  []event.Change // what took effect, also of a failed call
 	Doubt    []event.Change // of a failed call: what may have taken effect, or is asked for
-	Asked    *Asked         // of a target that people change: what they are to be asked for; nil: nothing
+	Asked    *Asked         // of our own queue: what people are to be asked for; nil: nothing
 	Handover string         // where the first secret of the account that was made lies sealed
 	Latency  time.Duration
 	Ended    time.Time
@@ -249,7 +250,7 @@ func (s State) Overtaken() string {
 }
 
 func (s State) call() *Call {
-	c := &Call{Key: s.Want.Key(), Intent: *s.Intent, Want: s.Want, Account: s.Account, RemoteID: s.RemoteID, Passed: s.Passed}
+	c := &Call{Key: s.Want.Key(), Intent: *s.Intent, Want: s.Want, Account: s.Account, RemoteID: s.RemoteID, Passed: s.Passed, Look: s.Told != ""}
 	if s.Hands != nil {
 		c.Have = s.Hands.Have
 	}

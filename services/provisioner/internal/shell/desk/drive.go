@@ -14,10 +14,6 @@ import (
 
 // drive brings the account to what is wanted and fills in what became of it.
 func (g *guarded) drive(ctx context.Context, c account.Call, r *account.Result) error {
-	if people, ok := g.c.(connector.ByHand); ok {
-		g.paper = people.OnPaper(c.Have)
-		g.c = g.paper
-	}
 	want := connector.Desired{Account: c.Account, RemoteID: c.RemoteID, ExternalID: string(c.Want.IdentityID), Formerly: string(c.Want.Formerly), State: connector.State(c.Want.State),
 		Attributes: c.Want.Attributes, Entitlements: c.Want.Entitlements, ManagedKinds: c.Want.Kinds, EndSessions: c.Want.EndSessions}
 	proceed, err := g.find(ctx, c, &want)
@@ -28,36 +24,13 @@ func (g *guarded) drive(ctx context.Context, c account.Call, r *account.Result) 
 		r.State = event.AccountAbsent
 		return nil
 	}
-	out, err := connector.Drive(ctx, g, c.IdempotencyKey(), want)
-	if g.paper != nil {
-		return g.asked(ctx, r, out, err)
+	if people, ok := g.c.(connector.ByHand); ok {
+		return g.driveByHand(ctx, people, want, r)
 	}
+	out, err := connector.Drive(ctx, g, c.IdempotencyKey(), want)
 	fill(r, want, out, err)
 	r.Doubt = changes(g.doubt)
 	return err
-}
-
-// asked fills in what people are to be asked for: what was changed on paper. Nothing else was.
-func (g *guarded) asked(ctx context.Context, r *account.Result, out connector.Outcome, err error) error {
-	before := out.Before
-	on := connector.Outcome{Before: before, After: before}
-	if before != nil {
-		on.RemoteID = before.RemoteID
-	}
-	fill(r, connector.Desired{}, on, err)
-	if len(out.Changes) == 0 {
-		return err
-	}
-	first := out.Changes[0]
-	r.Asked = &account.Asked{Account: first.Ref.Account, Steps: account.StepsOf(out.Changes)}
-	if after, gone := g.paper.Get(ctx, first.Ref); gone == nil {
-		r.Asked.After = &after
-	}
-	r.Doubt = changes(out.Changes)
-	if err != nil { // a guard holds the rest
-		return err
-	}
-	return &connector.Error{Class: connector.Waiting, Op: "drive account " + first.Ref.Account, Err: errors.New("a person is asked")}
 }
 
 // find settles which account is meant. proceed is false when there is none and none is wanted.

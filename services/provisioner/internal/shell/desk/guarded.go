@@ -18,7 +18,7 @@ var errHeld = errors.New("held by a guard")
 type guarded struct {
 	t       *target
 	c       connector.Connector
-	paper   connector.Connector // c, where people make the changes and the call only plans them; nil: everywhere else
+	paper   bool // c is paper: people make the changes, and nothing is sent
 	lease   *lease
 	call    account.Call
 	counted []guard.Count  // by guards that let changes of the call through
@@ -55,10 +55,12 @@ func (g *guarded) Get(ctx context.Context, ref connector.Ref) (o connector.Objec
 // Apply makes a change if no guard holds it. A held one ends the drive: the plan takes access away first, so what was done
 // before leaves no more access than there was.
 func (g *guarded) Apply(ctx context.Context, op connector.Op) (res connector.Result, err error) {
-	v := g.t.gate.ask(g.call, op)
-	g.counted, g.held, g.wait = append(g.counted, v.counted...), v.held, v.wait
-	if v.held != nil || v.wait > 0 {
-		return res, errHeld
+	if !g.call.Look { // what people were asked for has been counted
+		v := g.t.gate.ask(g.call, op)
+		g.counted, g.held, g.wait = append(g.counted, v.counted...), v.held, v.wait
+		if v.held != nil || v.wait > 0 {
+			return res, errHeld
+		}
 	}
 	err = g.request(ctx, requestKind(op), string(op.Verb)+" account "+op.Ref.Account, true, func(ctx context.Context) error {
 		res, err = g.c.Apply(ctx, op)
@@ -82,7 +84,7 @@ func (g *guarded) request(ctx context.Context, kind, what string, paced bool, do
 	}
 	var class connector.Class
 	for range throttleMost {
-		if paced {
+		if paced && !g.paper {
 			if err := g.t.pace.wait(ctx, what); err != nil {
 				return err
 			}
