@@ -43,6 +43,7 @@ func (t *Target) ServiceAccount(name string) bool {
 type Account struct {
 	Name       Expr      `key:"name" is:"required" doc:"CEL; fixed once created"`
 	Attributes Map[Expr] `key:"attributes" doc:"connector attribute: CEL"`
+	Adopt      string    `key:"adopt" default:"name" enum:"name never" doc:"whether an account of that name which carries no identity's id becomes the person's; never, once all accounts are known"`
 }
 
 // Owner is who answers for a role or a target.

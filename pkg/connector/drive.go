@@ -132,6 +132,8 @@ func checkOwner(have *Object, want Desired) error {
 		return nil
 	case have.ExternalID != "":
 		return Errorf(Conflict, "drive account "+want.Account, "the account belongs to %s, not to %s", have.ExternalID, want.ExternalID)
+	case want.Owned && have.RemoteID != want.RemoteID:
+		return Errorf(Conflict, "drive account "+want.Account, "the account carries no external id, and account.adopt of the target file is never; write %s into it if it is theirs", want.ExternalID)
 	case want.State == Absent:
 		return Errorf(Conflict, "delete account "+want.Account, "the account carries no external id, so it may be someone else's; delete it in the target by hand")
 	default:

@@ -23,6 +23,8 @@ type Desired struct {
 	ExternalID string // the identity the account belongs to
 	Formerly   string // an identity it may still be marked with, from which it is taken over; empty: none
 	State      State
+	// Owned: an account that carries no external id is not adopted. The one of RemoteID is ours all the same.
+	Owned bool
 	// Attributes: only those named here are compared and changed; "" means it should have no value.
 	Attributes map[string]string
 	// Entitlements: "group/engineering"; each must be of a managed kind.

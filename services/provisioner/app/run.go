@@ -83,7 +83,7 @@ func deskTargets(files []*config.Target, factory open.Factory, complete target.C
 	targets := make([]desk.Target, len(files))
 	for i, f := range files {
 		targets[i] = desk.Target{Name: f.Name.Value, Concurrency: f.Limits.Concurrency, Rate: float64(f.Limits.Rate), Timeout: f.Limits.Timeout,
-			Reserved: f.ServiceAccount, Open: func() (connector.Connector, error) { return target.Open(factory, f, complete) }}
+			Reserved: f.ServiceAccount, Owned: f.Account.Adopt == "never", Open: func() (connector.Connector, error) { return target.Open(factory, f, complete) }}
 	}
 	return targets
 }

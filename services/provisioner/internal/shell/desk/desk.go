@@ -19,6 +19,8 @@ type Target struct {
 	Concurrency int                                 // calls at a time, at least 1
 	Rate        float64                             // requests a second; 0: no limit
 	Timeout     time.Duration                       // of one request; 0: connector.DefaultTimeout
+	// Owned: accounts that say of nobody that they are theirs are left alone.
+	Owned bool
 	// Reserved says of which names the accounts are no person's, and never become one's; nil: of none.
 	Reserved func(account string) bool
 }

@@ -15,7 +15,7 @@ import (
 // drive brings the account to what is wanted and fills in what became of it.
 func (g *guarded) drive(ctx context.Context, c account.Call, r *account.Result) error {
 	want := connector.Desired{Account: c.Account, RemoteID: c.RemoteID, ExternalID: string(c.Want.IdentityID), Formerly: string(c.Want.Formerly), State: connector.State(c.Want.State),
-		Attributes: c.Want.Attributes, Entitlements: c.Want.Entitlements, ManagedKinds: c.Want.Kinds, EndSessions: c.Want.EndSessions}
+		Attributes: c.Want.Attributes, Entitlements: c.Want.Entitlements, ManagedKinds: c.Want.Kinds, EndSessions: c.Want.EndSessions, Owned: g.t.Owned && !c.Want.Orphan}
 	proceed, err := g.find(ctx, c, &want)
 	if err != nil {
 		return err
@@ -85,7 +85,9 @@ func (g *guarded) freeName(ctx context.Context, base, externalID string) (string
 		return "", err
 	}
 	ours := connector.Ours(externalID)
-	name, _, err := connector.FindFree(ctx, g, base, func(o connector.Object) bool { return ours(o) && !g.t.Reserved(o.Account) })
+	name, _, err := connector.FindFree(ctx, g, base, func(o connector.Object) bool {
+		return ours(o) && !g.t.Reserved(o.Account) && !(g.t.Owned && o.ExternalID == "")
+	})
 	return name, cmp.Or(err, g.unreserved(name))
 }
 

@@ -126,3 +126,30 @@ func TestAnAccountThatIsGoneAndWhoseNameIsTakenGetsTheNextNumber(t *testing.T) {
 		t.Errorf("then: %+v", r)
 	}
 }
+
+func TestAnAccountOfNobodyKnownIsLeftAloneWhereTheTargetFileSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, numbered := range []bool{false, true} {
+		m := memory.NewTarget()
+		m.Put(connector.Object{Ref: connector.Ref{Account: "ana"}, Enabled: true})
+		d := newDesk(m, func(t *Target) { t.Owned = true })
+		c := call("ana", event.LaneJoiner)
+		c.Want.Numbered = numbered
+		r, _ := d.Do(t.Context(), c)
+		if numbered != (r.Account == "ana2") || numbered != (r.Class == "") || !numbered && r.Class != connector.Conflict {
+			t.Errorf("numbered %v: %+v", numbered, r)
+		}
+		for _, o := range m.Objects() {
+			if o.Account == "ana" && o.ExternalID != "" {
+				t.Errorf("numbered %v: it belongs to %s now", numbered, o.ExternalID)
+			}
+		}
+	}
+	m := memory.NewTarget()
+	mine := m.Put(connector.Object{Ref: connector.Ref{Account: "ana"}, Enabled: true}) // somebody has taken the id out of it
+	c := call("ana", event.LaneJoiner)
+	c.Account, c.RemoteID = "ana", mine.RemoteID
+	if r, _ := newDesk(m, func(t *Target) { t.Owned = true }).Do(t.Context(), c); r.Class != "" || m.Objects()[0].ExternalID != "ana" {
+		t.Errorf("our own: %+v", r)
+	}
+}
