@@ -203,7 +203,13 @@ func randomLife(r *rand.Rand) []arrival {
 		}
 		return values[r.IntN(len(values))]
 	}
-	day := func() string { return origin.AddDate(0, 0, r.IntN(150)-20).Format(time.DateOnly) }
+	day := func() string {
+		n := r.IntN(150) - 20
+		if r.IntN(3) > 0 { // few days, so that ends and starts meet
+			n = 20*r.IntN(6) + r.IntN(2)
+		}
+		return origin.AddDate(0, 0, n).Format(time.DateOnly)
+	}
 	numbered := r.IntN(4) > 0
 	now := origin.AddDate(0, 0, 20)
 	life := make([]arrival, 0, 12)
