@@ -144,6 +144,7 @@ func (p *player) result(args map[string]string) account.Result {
 	if late, ok := args["round"]; ok {
 		r.Round, _ = strconv.Atoi(late)
 	}
+	r.Handover = args["handover"]
 	_, r.Refused = args["refused"]
 	if _, r.Overtaken = args["overtaken"]; r.Overtaken {
 		r.Refused, r.Class = true, connector.Transient
@@ -193,7 +194,7 @@ func (p *player) tell(d account.Decision) string {
 		}
 		text := fmt.Sprintf("%s v%d", e.Kind, e.Version)
 		for _, part := range []struct{ name, value string }{{"account", e.Account}, {"case", string(e.CaseID)}, {"reason", e.Reason}, {"entitlement", e.Entitlement},
-			{"state", string(e.State)}, {"class", e.Class}, {"trip", e.ExceptionID[:strings.LastIndexByte(e.ExceptionID, '.')+1]}, {"resolution", e.Resolution}} {
+			{"state", string(e.State)}, {"class", e.Class}, {"handover", e.Handover}, {"trip", e.ExceptionID[:strings.LastIndexByte(e.ExceptionID, '.')+1]}, {"resolution", e.Resolution}} {
 			if part.value != "" {
 				text += " " + part.name + "=" + part.value
 			}
