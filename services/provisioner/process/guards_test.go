@@ -21,7 +21,7 @@ import (
 const (
 	guardLimit = 10
 	massLeaves = 60
-	atATime    = 4 // calls
+	atATime    = 1 // call: more would blur what slips past
 )
 
 // mass is a company that leaves as a whole, from a target slow enough to be looked at meanwhile, under a guard.
@@ -146,13 +146,13 @@ func TestTwoInstancesLetThroughNoMoreThanAGuardAllowsAndOne(t *testing.T) {
 	}
 }
 
-// TestAKilledProcessLetsNoMorePastAGuardThanItHadUnderWay: with `kill -9` in the middle of the window, twice.
+// TestAKilledProcessLetsNoMorePastAGuardThanItHadUnderWay: with `kill -9` in the middle of the window, three times.
 func TestAKilledProcessLetsNoMorePastAGuardThanItHadUnderWay(t *testing.T) {
 	t.Parallel()
 	m := newMass(t)
 	i := m.start("provisioner", "-instance", "a")
 	m.leave()
-	for _, n := range []int{3, 7} {
+	for _, n := range []int{3, 6, 9} {
 		if !m.within(atRest, func() bool { return m.disabled() >= n }) {
 			t.Fatalf("%d disabled, waited for %d", m.disabled(), n)
 		}
@@ -161,8 +161,8 @@ func TestAKilledProcessLetsNoMorePastAGuardThanItHadUnderWay(t *testing.T) {
 		i = m.start("provisioner", "-instance", "a")
 	}
 	n := m.settled()
-	t.Logf("%d of %d passed a guard that lets %d through, %d under way at a time, over two kills", n, massLeaves, guardLimit, atATime)
-	if n < guardLimit || n > guardLimit+2*(atATime+1) { // and the last transaction, at this pace one outcome
+	t.Logf("%d of %d passed a guard that lets %d through, over three kills", n, massLeaves, guardLimit)
+	if n < guardLimit || n > guardLimit+3*(atATime+1) { // and the last transaction, at this pace one outcome
 		t.Errorf("%d passed, want %d, and no more than were under way at each kill", n, guardLimit)
 	}
 }
