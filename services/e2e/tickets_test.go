@@ -149,6 +149,7 @@ func TestTicketsOfAnITSMAreOpenedWatchedAndClosed(t *testing.T) {
 	h.asked("42", "closed", "cancelled", "refused", "closed", "new")
 	h.itsm.Work(t, "closed", "done")
 	h.ask("the account is disabled", "select argMax(JSONExtractString(payload, 'state'), occurred_at) from joinery.evidence where kind = 'provision.applied' and target = 'desks'", "[[disabled]]")
+	h.ask("every case is closed", "select countIf(outcome = 'open'), countIf(outcome = 'failed' and remediated_at is null) from joinery.cases", "[[0 0]]")
 	h.evidenceIsWhole()
 }
 

@@ -60,6 +60,9 @@ func targetsOf(files []*config.Target) []Target {
 	var out []Target
 	for _, f := range files {
 		r := f.Reconcile
+		if f.Connector == "ticket" { // people do not list accounts
+			r.Every = 0
+		}
 		out = append(out, Target{Name: f.Name.Value, Every: r.Every, Services: servicesOf(r.Service), Rules: drift.Rules{
 			drift.Missing: drift.Action(r.Missing), drift.Attribute: drift.Action(r.Attribute), drift.Extra: drift.Action(r.Extra),
 			drift.Orphan: drift.Action(r.Orphan), drift.Reenabled: drift.Action(r.Reenabled),
