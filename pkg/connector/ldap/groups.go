@@ -77,35 +77,27 @@ func (c *Client) setMember(k *call, group, member string, in bool) (bool, error)
 	return err == nil, err
 }
 
-// leaveGroups takes an account out of every group, where the server does not do that itself.
-func (c *Client) leaveGroups(k *call, e *ldap.Entry) error {
+// leaveGroups takes an account out of every group, where the server does not keep references whole, and returns them.
+func (c *Client) leaveGroups(k *call, e *ldap.Entry) ([]*ldap.Entry, error) {
 	if c.profile.linked || !c.managesGroups {
-		return nil
+		return nil, nil
 	}
 	member := c.memberValue(e)
 	groups, err := c.groupsOf(k, member)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, g := range groups {
 		if _, err := c.setMember(k, g.DN, member, false); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return groups, nil
 }
 
-// renameMember puts the new name of a member in the place of the old one, where the server has not done so.
-func (c *Client) renameMember(k *call, was, is string) error {
-	groups, err := c.groupsOf(k, was)
-	if err != nil {
-		return err
-	}
+func (c *Client) joinGroups(k *call, groups []*ldap.Entry, member string) error {
 	for _, g := range groups {
-		if _, err := c.setMember(k, g.DN, is, true); err != nil {
-			return err
-		}
-		if _, err := c.setMember(k, g.DN, was, false); err != nil {
+		if _, err := c.setMember(k, g.DN, member, true); err != nil {
 			return err
 		}
 	}

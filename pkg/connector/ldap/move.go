@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -43,7 +44,9 @@ func (c *Client) destination(want connector.Object, e *ldap.Entry) (rdn, contain
 	return rdn, container, moves, nil
 }
 
-// move renames the entry, or puts it into another container, and takes its place in groups along. It returns its DN.
+// move renames the entry, or puts it into another container, and takes its place in groups along: it leaves them before and
+// joins them after, so that being cut off never leaves a name in a group that nobody has, or that somebody gets later. It
+// returns its DN.
 func (c *Client) move(k *call, e *ldap.Entry, rdn, container string, controls []ldap.Control) (string, error) {
 	was := c.memberValue(e)
 	if container != "" { // asked beforehand: not every server says which of the two entries is missing
@@ -52,11 +55,18 @@ func (c *Client) move(k *call, e *ldap.Entry, rdn, container string, controls []
 			return "", missingParent(err, container)
 		}
 	}
-	err := k.write(func() error {
+	groups, err := c.leaveGroups(k, e)
+	if err != nil {
+		return "", err
+	}
+	err = k.write(func() error {
 		return k.conn.ModifyDN(ldap.NewModifyDNWithControlsRequest(e.DN, rdn, true, container, controls))
 	})
+	if codeOf(err) != 0 { // refused: it stays where it was
+		err = errors.Join(missingParent(err, container), c.joinGroups(k, groups, was))
+	}
 	if err != nil {
-		return "", missingParent(err, container)
+		return "", err
 	}
 	if container == "" {
 		d, err := ldap.ParseDN(e.DN)
@@ -66,9 +76,6 @@ func (c *Client) move(k *call, e *ldap.Entry, rdn, container string, controls []
 		container = (&ldap.DN{RDNs: d.RDNs[1:]}).String()
 	}
 	at := rdn + "," + container
-	if c.profile.linked || !c.managesGroups {
-		return at, nil
-	}
 	is := at
 	if c.profile.member == "memberUid" {
 		d, err := ldap.ParseDN(at)
@@ -77,7 +84,7 @@ func (c *Client) move(k *call, e *ldap.Entry, rdn, container string, controls []
 		}
 		is = d.RDNs[0].Attributes[0].Value
 	}
-	return at, c.renameMember(k, was, is)
+	return at, c.joinGroups(k, groups, is)
 }
 
 // escapeRDN escapes the value of an RDN, = among it, on which not all servers agree.

@@ -237,7 +237,7 @@ func (c *Client) remove(k *call, op connector.Op, e *ldap.Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := c.leaveGroups(k, e); err != nil {
+	if _, err := c.leaveGroups(k, e); err != nil {
 		return err
 	}
 	return k.write(func() error { return k.conn.Del(ldap.NewDelRequest(e.DN, controls)) })
