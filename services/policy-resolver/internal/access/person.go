@@ -143,5 +143,6 @@ func (d own) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
 	case d.Present(manager):
 		return manager, true
 	}
-	return d.Directory.ManagerOf(manager)
+	above, ok := d.Directory.ManagerOf(manager)
+	return above, ok && above != id
 }

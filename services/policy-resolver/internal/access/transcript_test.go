@@ -78,11 +78,11 @@ func load(t testing.TB, name string) *policy.Bundle {
 	return b
 }
 
-// board is who is whose manager: ada's is max, his is eva; lea owns, and sue is second to her. Who left is in it.
+// board is who is whose manager: ada's is max, his is eva, and hers, by mistake, ada; lea owns, and sue is second to her. Who left is in it.
 type board map[event.IdentityID]bool
 
 func (b board) ManagerOf(id event.IdentityID) (event.IdentityID, bool) {
-	m, ok := map[event.IdentityID]event.IdentityID{"ada": "max", "max": "eva"}[id]
+	m, ok := map[event.IdentityID]event.IdentityID{"ada": "max", "max": "eva", "eva": "ada"}[id]
 	if ok && b[m] {
 		return b.ManagerOf(m)
 	}
