@@ -126,7 +126,7 @@ type Guard struct {
 	Action  string        `key:"action" is:"required" enum:"create update enable disable delete grant revoke emergency"`
 	Window  time.Duration `key:"window" is:"required"`
 	Count   int           `key:"count" min:"1"`
-	Percent float64       `key:"percent" min:"0.01" max:"100"`
+	Percent float64       `key:"percent" min:"0.01" max:"100" doc:"of the accounts there are: in the target, and of the people whom the source employs, where these are counted apart; 10 pass in any case"`
 	Per     []string      `key:"per" enum:"source target role" doc:"counted apart for each of these"`
 }
 
