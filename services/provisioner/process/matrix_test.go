@@ -16,7 +16,8 @@ import (
 type place struct {
 	name string
 	nth  int
-	at   moment // of the gate; empty: name is a place in the worker
+	at   moment        // of the gate; empty: name is a place in the worker
+	late time.Duration // how long what passes the gate there is still under way after the death
 }
 
 // places follow the protocol: T1, call, T2.
@@ -198,6 +199,7 @@ func (h *history) dieAt(p place, service string, others ...*worker) {
 			for _, dies := range append(others, <-started) {
 				dies.kill()
 			}
+			w.pass(p.late)
 		})
 		i = w.start(service)
 		started <- i
