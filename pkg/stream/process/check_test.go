@@ -22,7 +22,7 @@ func (w *world) check() {
 	w.led()
 	w.t.Logf("at rest after %s", time.Since(began))
 	for _, i := range w.workers {
-		if !i.gone() {
+		if !i.Gone() {
 			i.stopInOrder()
 		}
 	}

@@ -49,18 +49,18 @@ func TestAKillAtAnyPointLosesNothing(t *testing.T) {
 		i := w.start("0", flags...)
 		if point == "" {
 			w.pass(400 * time.Millisecond)
-			i.kill()
-		} else if !w.within(15*time.Second, i.gone) {
+			i.Kill()
+		} else if !w.within(15*time.Second, i.Gone) {
 			t.Logf("worker has not come to %q %s times: killed where it is", point, flags[3])
 			missed++
-			i.kill()
+			i.Kill()
 		}
 		w.faults++
 		if n%2 == 1 {
 			w.damageCache("0")
 		}
 		if n%10 == 9 { // and the other one
-			other.kill()
+			other.Kill()
 			w.damageCache("1")
 			other = w.start("1")
 			w.faults++
@@ -82,14 +82,14 @@ func TestAZombieIsFenced(t *testing.T) {
 	for range rounds(1) {
 		for _, point := range []string{"handle", "answered Produce", "sent TxnOffsetCommit", "answered TxnOffsetCommit", "before EndTxn", "answered Fetch"} {
 			i := w.start("0", "-session", "2s", "-stop", "-at", point, "-nth", fmt.Sprint(20+w.rng.IntN(20)))
-			w.must("worker 0 stands still at "+point, i.stopped)
+			w.must("worker 0 stands still at "+point, i.Stopped)
 			w.must("worker 1 has everything", w.settled("1"))
 			w.flows()
-			i.signal(unix.SIGCONT)
+			i.Signal(unix.SIGCONT)
 			w.faults++
 			w.must("worker 0 is back", w.settled("0", "1"))
 			w.flows()
-			i.kill()
+			i.Kill()
 			w.faults++
 		}
 	}
@@ -111,12 +111,12 @@ func TestInstancesMayFightForPartitions(t *testing.T) {
 		two := w.start("2", "-session", "3s")
 		w.must("worker 2 has its share", w.settled("0", "1", "2"))
 		w.pass(500 * time.Millisecond)
-		two.kill()
+		two.Kill()
 		twin := w.start("1", "-session", "3s")
 		w.pass(2 * time.Second)
-		one.kill()
+		one.Kill()
 		w.flows()
-		twin.kill()
+		twin.Kill()
 		w.must("worker 0 has everything", w.settled("0"))
 		w.flows()
 		w.faults += 5 // an instance more, or less, or twice
@@ -154,7 +154,7 @@ func TestOneOfThreeBrokersMayBeKilledUnderLoad(t *testing.T) {
 	w.must("all partitions have three replicas in sync", w.replicated)
 	w.cluster.Pause(2)
 	stood := time.Now()
-	i.kill() // the next one starts while a broker says nothing
+	i.Kill() // the next one starts while a broker says nothing
 	w.start("0")
 	t.Logf("from the standstill of broker 2 to the next commit everywhere, with a worker started meanwhile: %s", w.flowsAfter(stood))
 	w.cluster.Resume(2)
@@ -186,7 +186,7 @@ func TestConnectionsMayBreakAnywhere(t *testing.T) {
 			w.faults++
 		}
 		w.flows()
-		i.kill()
+		i.Kill()
 		key := starting[w.rng.IntN(len(starting))]
 		p.loseAnswer(key)
 		i = w.start("1", flags...)

@@ -35,7 +35,7 @@ func TestAKilledWorkerCommitsAgainAtOnce(t *testing.T) {
 	for range rounds(9) {
 		w.pass(300 * time.Millisecond)
 		w.flows()
-		i.kill()
+		i.Kill()
 		died := time.Now()
 		i = w.start("0", "-session", "20s")
 		took = append(took, w.flowsAfter(died))
@@ -53,7 +53,7 @@ func TestAKilledWorkerCommitsAgainAtOnce(t *testing.T) {
 	if median := took[len(took)/2]; median > 5*time.Second {
 		t.Errorf("a restart took %s: it waited for a session, a transaction or the changelog", median)
 	}
-	if b, err := os.ReadFile(other.log); err != nil || strings.Count(string(b), "partitions lost") > 1 {
+	if b, err := os.ReadFile(other.Log); err != nil || strings.Count(string(b), "partitions lost") > 1 {
 		t.Errorf("the other worker was disturbed: %v\n%s", err, b)
 	}
 	w.check()
@@ -92,7 +92,7 @@ func (w *world) cachedBytes() (sum int64) {
 // assigned gives what the worker last said of its restore.
 func (i *worker) assigned(t *testing.T) (said string) {
 	t.Helper()
-	b, err := os.ReadFile(i.log)
+	b, err := os.ReadFile(i.Log)
 	if err != nil {
 		t.Fatal(err)
 	}

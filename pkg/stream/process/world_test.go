@@ -19,9 +19,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sys/unix"
 
-	"joinery.internal/pkg/child"
+	"joinery.internal/pkg/child/childtest"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/kafkatest"
 	"joinery.internal/pkg/stream"
@@ -205,93 +204,37 @@ func input(rng *rand.Rand, n int) (key, value string) {
 
 // worker is one process.
 type worker struct {
-	*child.Process
-	w        *world
-	instance string
-	log      string
+	*childtest.Process
+	w *world
 }
 
 // start runs an instance. Flags are the worker's.
 func (w *world) start(instance string, flags ...string) *worker {
 	w.t.Helper()
-	i := &worker{w: w, instance: instance, log: filepath.Join(w.t.TempDir(), "log")}
-	args := append([]string{workerBinary, "-brokers", strings.Join(w.cluster.Addrs(), ","), "-instance", instance, "-cache", w.caches}, flags...)
-	var err error
-	if i.Process, err = child.Start(context.WithoutCancel(w.t.Context()), child.Spec{Args: args, Log: i.log}); err != nil {
-		w.t.Fatal(err)
-	}
+	args := []string{workerBinary, "-brokers", strings.Join(w.cluster.Addrs(), ","), "-instance", instance, "-cache", w.caches}
+	i := &worker{childtest.Start(w.t, "worker "+instance, append(args, flags...)...), w}
 	w.workers = append(w.workers, i)
-	w.t.Cleanup(func() {
-		i.signal(unix.SIGCONT)
-		_ = i.Stop(0) // what became of it has been judged
-	})
 	return i
-}
-
-func (i *worker) signal(s unix.Signal) {
-	if !i.gone() {
-		_ = unix.Kill(i.PID(), s) // fails only if it has just ended
-	}
 }
 
 // showLogs shows what the last workers said.
 func (w *world) showLogs() {
 	for _, i := range w.workers[max(0, len(w.workers)-4):] {
-		if b, err := os.ReadFile(i.log); err == nil {
-			w.t.Logf("worker %s:\n%s", i.instance, b[max(0, len(b)-1500):])
-		}
+		i.Show(w.t)
 	}
-}
-
-func (i *worker) gone() bool {
-	select {
-	case <-i.Done():
-		return true
-	default:
-		return false
-	}
-}
-
-// kill is `kill -9`.
-func (i *worker) kill() {
-	i.signal(unix.SIGKILL)
-	<-i.Done()
 }
 
 // stopInOrder ends the worker as an upgrade does.
 func (i *worker) stopInOrder() {
 	i.w.t.Helper()
 	if err := i.Stop(patience); err != nil {
-		i.w.t.Errorf("worker %s did not stop well: %v", i.instance, err)
+		i.w.t.Errorf("worker %s did not stop well: %v", i.Name, err)
 	}
-}
-
-// stopped says whether the process stands still.
-func (i *worker) stopped() bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", i.PID()))
-	if err != nil {
-		return false
-	}
-	_, state, _ := strings.Cut(string(b), ") ")
-	return strings.HasPrefix(state, "T")
 }
 
 // within waits until check holds, and says whether it came to that.
 func (w *world) within(d time.Duration, check func() bool) bool {
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.NewTimer(d)
-	defer deadline.Stop()
-	for !check() {
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			return false
-		case <-w.t.Context().Done():
-			return false
-		}
-	}
-	return true
+	return childtest.Within(w.t.Context(), d, 10*time.Millisecond, check)
 }
 
 func (w *world) must(what string, check func() bool) {

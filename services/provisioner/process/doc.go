@@ -5,7 +5,7 @@
 //	        |
 //	      gate     refuses, hangs, drips, loses answers; kills the process when a request or an answer passes
 //	        |
-//	      front    (HTTP) throttles, errs after it acted, lies, refuses old credentials, cuts listings short
+//	      front    (HTTP, LDAP) throttles, errs after it acted, lies, refuses old credentials, cuts listings short
 //	        |
 //	      target   keeps a journal of effective changes
 //
@@ -13,6 +13,7 @@
 // a minute. The processes are the real services; where they die is said by package failpoint. A connector enters the matrix by
 // a row in targets_test.go.
 //
-//	go test ./provisioner/process                            the matrix
+//	go test ./provisioner/process                                   the matrix: some places under each fault
+//	JOINERY_SOAK=1 go test -timeout 1h ./provisioner/process        all places under all faults
 //	JOINERY_OUTAGE=60s go test ./provisioner/process -run Outage    a target down for a minute
 package process

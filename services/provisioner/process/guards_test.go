@@ -44,7 +44,7 @@ func newMass(t *testing.T) *mass {
 	first := m.start("provisioner", "-instance", "a") // the name of one that comes again: nobody waits for it
 	m.wantAll("app", people("leaver", massLeaves), staff)
 	m.rest("app", s)
-	first.kill()
+	first.Kill()
 	write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", "scim", s, fmt.Sprintf(limits+", rate: 25/s", atATime)))
 	m.follow()
 	return m
@@ -156,7 +156,7 @@ func TestAKilledProcessLetsNoMorePastAGuardThanItHadUnderWay(t *testing.T) {
 		if !m.within(atRest, func() bool { return m.disabled() >= n }) {
 			t.Fatalf("%d disabled, waited for %d", m.disabled(), n)
 		}
-		i.kill()
+		i.Kill()
 		m.faults++
 		i = m.start("provisioner", "-instance", "a")
 	}

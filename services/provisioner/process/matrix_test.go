@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"joinery.internal/pkg/child/childtest"
 	"joinery.internal/pkg/event"
 )
 
@@ -163,7 +164,7 @@ func (h *history) populate(rounds int) {
 		h.join(h.person("mover", round))
 	}
 	h.w.rest("app", h.s)
-	i.kill()
+	i.Kill()
 }
 
 // round has one person join, one leave and one move under the fault, and the provisioner killed at the place. After every
@@ -189,15 +190,15 @@ func (h *history) begin() {
 
 // dieAt starts a service and waits until it dies at the place, which may be one of another service that runs; if it does not come to it, it is
 // killed where it is. The others die too.
-func (h *history) dieAt(p place, service string, others ...*worker) {
-	w, i := h.w, (*worker)(nil)
+func (h *history) dieAt(p place, service string, others ...*childtest.Process) {
+	w, i := h.w, (*childtest.Process)(nil)
 	if p.at == "" {
 		i = w.start(service, "-at", p.name, "-nth", fmt.Sprint(p.nth))
 	} else {
-		started := make(chan *worker, 1)
+		started := make(chan *childtest.Process, 1)
 		h.s.gate.strikeAt(p.at, p.nth, func() {
 			for _, dies := range append(others, <-started) {
-				dies.kill()
+				dies.Kill()
 			}
 			w.pass(p.late)
 		})
@@ -208,12 +209,12 @@ func (h *history) dieAt(p place, service string, others ...*worker) {
 	if h.f.name == none {
 		patience = atRest
 	}
-	if !w.within(patience, i.gone) && h.f.name == none {
+	if !w.within(patience, i.Gone) && h.f.name == none {
 		w.t.Errorf("nobody came to %s, time %d", p.name, p.nth)
 	}
 	h.s.gate.strikeAt("", 0, nil)
 	for _, dies := range append(others, i) {
-		dies.kill()
+		dies.Kill()
 		w.faults++
 	}
 }

@@ -34,7 +34,7 @@ func TestAnOutageLosesNobody(t *testing.T) {
 	for ; time.Since(began) < outage; n++ {
 		h.join(fmt.Sprint("joiner", n))
 		if n%40 == 10 {
-			i.kill()
+			i.Kill()
 			w.faults++
 			i = w.start("provisioner")
 		}

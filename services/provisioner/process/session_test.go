@@ -22,7 +22,7 @@ func TestAnEmergencyEndsSessionsWhoeverDies(t *testing.T) {
 		h.join(h.person("victim", n))
 	}
 	w.rest("app", s)
-	i.kill()
+	i.Kill()
 	for n, p := range places {
 		id := h.person("victim", n)
 		for _, device := range []string{"phone", "laptop"} {

@@ -55,7 +55,7 @@ func sweepCell(t *testing.T, name string, make func(testing.TB, string) *subject
 			h.join(h.person("", n))
 		}
 		w.rest("app", s)
-		i.kill()
+		i.Kill()
 		for n, p := range places {
 			h.sweepRound(n, p)
 		}

@@ -18,10 +18,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sys/unix"
 
 	"joinery.internal/pkg/bundle"
-	"joinery.internal/pkg/child"
+	"joinery.internal/pkg/child/childtest"
 	"joinery.internal/pkg/config"
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/event"
@@ -93,7 +92,7 @@ type world struct {
 	told     map[change]int   // changes that evidence tells, by identity
 
 	wanted    map[string]event.Desired // by key: the newest
-	workers   []*worker
+	workers   []*childtest.Process
 	connector string // of the target that fails
 	faults    int
 }
@@ -285,68 +284,24 @@ func pointer(o connector.Object, there bool) *connector.Object {
 
 // within waits until check holds, and says whether it came to that.
 func (w *world) within(d time.Duration, check func() bool) bool {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.NewTimer(d)
-	defer deadline.Stop()
-	for !check() {
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			return false
-		case <-w.t.Context().Done():
-			return false
-		}
-	}
-	return true
+	return childtest.Within(w.t.Context(), d, 50*time.Millisecond, check)
 }
 
 // pass lets time go by: what a fault meets is left to chance.
 func (w *world) pass(d time.Duration) { w.within(d, func() bool { return false }) }
 
-// worker is one process of a service.
-type worker struct {
-	*child.Process
-	service string
-	log     string
-}
-
 // start runs a service. Flags are the worker's.
-func (w *world) start(service string, flags ...string) *worker {
+func (w *world) start(service string, flags ...string) *childtest.Process {
 	w.t.Helper()
-	i := &worker{service: service, log: filepath.Join(w.t.TempDir(), "log")}
-	args := append([]string{workerBinary, "-service", service, "-brokers", strings.Join(w.brokers, ","), "-config", w.dir}, flags...)
-	var err error
-	if i.Process, err = child.Start(context.WithoutCancel(w.t.Context()), child.Spec{Args: args, Log: i.log}); err != nil {
-		w.t.Fatal(err)
-	}
+	args := []string{workerBinary, "-service", service, "-brokers", strings.Join(w.brokers, ","), "-config", w.dir}
+	i := childtest.Start(w.t, service, append(args, flags...)...)
 	w.workers = append(w.workers, i)
-	w.t.Cleanup(func() { _ = i.Stop(0) }) // what became of it has been judged
 	return i
-}
-
-func (i *worker) gone() bool {
-	select {
-	case <-i.Done():
-		return true
-	default:
-		return false
-	}
-}
-
-// kill is `kill -9`.
-func (i *worker) kill() {
-	if !i.gone() {
-		_ = unix.Kill(i.PID(), unix.SIGKILL) // fails only if it has just ended
-	}
-	<-i.Done()
 }
 
 // showLogs shows what the last workers said.
 func (w *world) showLogs() {
 	for _, i := range w.workers[max(0, len(w.workers)-3):] {
-		if b, err := os.ReadFile(i.log); err == nil {
-			w.t.Logf("%s:\n%s", i.service, b[max(0, len(b)-1500):])
-		}
+		i.Show(w.t)
 	}
 }
