@@ -32,8 +32,9 @@ check: build lint test ## what CI runs: build, lint, configuration, schemas, eve
 bench: build tools ## the benchmarks, as tables with machine and versions
 	@scripts/bench.sh
 
-soak: tools ## faults on a real Kafka broker as in `make check`, ten times as many; JOINERY_SOAK=100 for a hundred times
+soak: tools ## faults on a real Kafka broker as in `make check`, ten times as many, and every fault of a target at every place; JOINERY_SOAK=100 for a hundred times
 	@cd pkg && JOINERY_SOAK=$${JOINERY_SOAK:-10} go test -race -count=1 -tags process -timeout 0 -v ./stream/process
+	@cd services && JOINERY_SOAK=1 go test -race -count=1 -timeout 0 -v -run 'Matrix|Drift' ./provisioner/process
 
 mutate: ## each protection of the runtime switched off in turn: its test must go red
 	@cd pkg && go run ./stream/mutate

@@ -7,7 +7,7 @@ import (
 
 type paceKey struct{}
 
-// WithPace has the requests of a call wait for pace, beside the first: that one the caller has paced.
+// WithPace has the requests of a call wait for pace. A caller that has paced the first itself lets that one pass.
 func WithPace(ctx context.Context, pace func(context.Context) error) context.Context {
 	return context.WithValue(ctx, paceKey{}, pace)
 }
