@@ -71,6 +71,11 @@ func (l *life) check(d access.Decision) {
 	if p == nil {
 		return
 	}
+	for _, want := range d.Desired {
+		if want.State == event.AccountAbsent && p.Attributes["legal_hold"] != "" {
+			l.rt.Fatalf("%s is deleted under a legal hold", want.Target)
+		}
+	}
 	live := d.State.LiveRoles()
 	if (p.Status == event.StatusEnded || p.Emergency) && len(live) > 0 {
 		l.rt.Fatalf("ended or held, and still has %v", live)
@@ -106,6 +111,9 @@ func (l *life) happen() {
 	p.WorkerType = draw("type", "employee", "employee", "contractor")
 	p.GivenName = draw("given", "Ada", "Ada", "Eva", "")
 	p.Emergency = draw("emergency", "no", "no", "no", "no", "yes") == "yes"
+	if p.Attributes = nil; draw("hold", "no", "no", "no", "yes") == "yes" {
+		p.Attributes = map[string]string{"legal_hold": "matter-7"}
+	}
 	p.End = time.Time{}
 	if draw("end", "none", "some") == "some" {
 		p.End = l.now.AddDate(1, 0, 0)
@@ -121,6 +129,11 @@ func (l *life) happen() {
 	for try := range 2 {
 		e.EventID = event.EventID(fmt.Sprintf("event-%d-%d", l.records, try))
 		d := l.step(func(w access.Work) access.Decision { return w.Happened(e) })
+		for _, a := range d.State.Roles {
+			if e.Kind == event.Rehire && a.Origin == access.Requested && before.Status == event.StatusEnded {
+				l.rt.Fatalf("%s, which was asked for before an end, came back with a rehire", a.Role)
+			}
+		}
 		if try == 1 && (len(d.Desired) > 0 || d.Members != nil) {
 			l.rt.Fatalf("said again, %s changes %v and roles to %v", kind, asJSON(l.rt, d.Desired), d.State.LiveRoles())
 		}
