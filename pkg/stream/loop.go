@@ -31,9 +31,13 @@ func (s *session) loop(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
-		fetches := s.client.PollRecords(ctx, s.pace.batch(s.opts.MaxBatch))
+		fetches := s.poll(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if s.yields && errors.Is(fetches.Err(), context.DeadlineExceeded) { // there was nothing but what waits
+			s.client.AllowRebalance()
+			continue
 		}
 		if err := fetchError(fetches); err != nil { // a closed client too
 			return err
@@ -55,17 +59,34 @@ func (s *session) loop(ctx context.Context) error {
 	}
 }
 
-// throttle pauses the inputs, not the ticks, while too many effects run: their results make room.
+// yieldPoll is how long a poll may wait for records while inputs yield: then they are asked again.
+const yieldPoll = 20 * time.Millisecond
+
+func (s *session) poll(ctx context.Context) kgo.Fetches {
+	if s.yields {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, yieldPoll)
+		defer cancel()
+	}
+	return s.client.PollRecords(ctx, s.pace.batch(s.opts.MaxBatch))
+}
+
+// throttle pauses the inputs, not the ticks, while too many effects run: their results make room. It pauses those that
+// are not urgent while they are to yield.
 func (s *session) throttle() {
 	running := int(s.running.Load())
-	topics := s.eng.topo.inputs()
 	switch {
 	case !s.full && running >= s.opts.MaxEffects:
 		s.full = true
-		s.client.Client().PauseFetchTopics(topics...)
 	case s.full && running <= s.opts.MaxEffects/2:
 		s.full = false
-		s.client.Client().ResumeFetchTopics(topics...)
+	}
+	s.yields = s.opts.Yield != nil && s.opts.Yield()
+	wait := s.eng.topo.waiting(s.full, s.yields)
+	if !slices.Equal(wait, s.paused) {
+		s.client.Client().ResumeFetchTopics(s.paused...)
+		s.client.Client().PauseFetchTopics(wait...)
+		s.paused = wait
 	}
 }
 

@@ -24,6 +24,10 @@ type Options struct {
 	// changelog; empty: none. It may be lost, stale or damaged at any time, and is the instance's alone.
 	CacheDir string
 
+	// Yield is asked before every poll: while it says so, inputs that are not Urgent wait in their topics, for instance
+	// because whoever reads the topology's output is behind. It must not block; nil: never.
+	Yield func() bool
+
 	MaxBatch       int           // input records a transaction takes at most, while a backlog is worked off. Default 20,000
 	TickEvery      time.Duration // between ticks of an idle partition. Default 1 s
 	MaxEffects     int           // effects running at a time; at this many the inputs wait until half have ended. Default 20,000

@@ -80,7 +80,9 @@ type session struct {
 	eng     *engine         // of the loop goroutine
 	pace    pace            // of the loop goroutine
 	ended   time.Time       // of the loop goroutine: when the last transaction ended
-	full    bool            // of the loop goroutine: inputs are paused, too many effects run
+	full    bool            // of the loop goroutine: too many effects run
+	yields  bool            // of the loop goroutine: inputs that are not urgent are to wait
+	paused  []string        // of the loop goroutine: inputs that are
 	ctx     context.Context // of the session: the parent of every partition's
 	fault   chan error      // of a callback: ends the session; capacity 1, the first counts
 

@@ -89,6 +89,16 @@ func (t Topology) inputs() []string {
 	return topics
 }
 
+// waiting gives the inputs that are not to be read now.
+func (t Topology) waiting(full, yields bool) (topics []string) {
+	for _, in := range t.Inputs {
+		if full || yields && !in.Urgent {
+			topics = append(topics, string(in.Topic))
+		}
+	}
+	return topics
+}
+
 // consumes gives the inputs and the ticks.
 func (t Topology) consumes() []string { return append(t.inputs(), tickTopic(t.Name)) }
 

@@ -40,13 +40,15 @@ var people = stream.NewTable[person]("person")
 func Ingest() stream.Topology {
 	in := ingester{lifecycle.New(calendar.NewZones())}
 	return stream.Topology{
-		Name:   "ingest",
+		Name:   ingestName,
 		Inputs: []stream.Input{{Topic: event.UrgentFacts, Handle: in.handle, Urgent: true}, {Topic: event.IdentityFacts, Handle: in.handle}},
 		Outputs: []stream.Output{{Topic: event.IdentityEvents}, {Topic: event.IdentityDirectory},
 			{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}},
 		Timer: in.timer,
 	}
 }
+
+const ingestName = "ingest"
 
 type ingester struct{ model lifecycle.Model }
 

@@ -48,11 +48,15 @@ func Run(ctx context.Context, env service.Env) error {
 	}
 	defer dir.Close()
 	topologies := []stream.Topology{hearing(Intake(sources, dir), heard), Ingest()}
+	press := new(pressure)
 	var waiting atomic.Int32
 	waiting.Store(int32(len(topologies)))
 	group, ctx := errgroup.WithContext(ctx)
 	for _, t := range topologies {
 		o := env.Stream()
+		if t.Name == ingestName {
+			o.Yield = press.behind.Load
+		}
 		var once atomic.Bool
 		o.OnReady = func() {
 			if once.CompareAndSwap(false, true) && waiting.Add(-1) == 0 && env.Ready != nil {
@@ -61,6 +65,7 @@ func Run(ctx context.Context, env service.Env) error {
 		}
 		group.Go(func() error { return stream.Run(ctx, t, o) })
 	}
+	group.Go(func() error { press.run(ctx, env.Stream(), env.Log); return nil })
 	group.Go(func() error { scouting(ctx, env.Stream(), env.Log); return nil })
 	for _, a := range pulled {
 		group.Go(func() error { return a.source.Keep(ctx, a.run) })
