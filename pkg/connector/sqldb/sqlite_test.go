@@ -144,3 +144,26 @@ func TestSessionsAreEndedWithTheAccountDisabledAndWhoWasNotSignedInCountsAsUncha
 		t.Errorf("a target that cannot end sessions: %v", err)
 	}
 }
+
+func TestWhoGetsTheNameOfADeletedAccountInheritsNothing(t *testing.T) {
+	t.Parallel()
+	d := newSQLite(t)
+	for _, statement := range []string{"drop table account_roles", "create table account_roles (account text not null, role text not null)"} { // it does not cascade
+		if _, err := d.admin.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := open(t, d.settings())
+	want := connector.Desired{Account: "ana.berg", ExternalID: "id-1", State: connector.Active, ManagedKinds: []string{"role"}, Entitlements: []string{"role/engineering"}}
+	if _, err := connector.Drive(t.Context(), c, "k1", want); err != nil {
+		t.Fatal(err)
+	}
+	want.State, want.Entitlements = connector.Absent, nil
+	if _, err := connector.Drive(t.Context(), c, "k2", want); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	if err := d.admin.QueryRowContext(t.Context(), "select count(*) from account_roles").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d roles wait for the next of that name, %v", left, err)
+	}
+}

@@ -183,9 +183,21 @@ func (c *DB) entitle(ctx context.Context, tx *sql.Tx, now connector.Object, op c
 	return res, nil
 }
 
+// deleteAccount takes every entitlement away first: whoever gets the name later must not inherit them.
 func (c *DB) deleteAccount(ctx context.Context, tx *sql.Tx, now connector.Object) (connector.Result, error) {
 	if c.set.remove.text == "" {
 		return connector.Result{}, connector.Errorf(connector.Unsupported, "delete", "the target file has no sql.account.delete")
+	}
+	if err := c.complete(ctx, tx, &now); err != nil {
+		return connector.Result{}, err
+	}
+	for _, e := range now.Entitlements {
+		kind, name, _ := connector.SplitEntitlement(e)
+		v := keys(now.Ref)
+		v[paramName] = name
+		if err := exec(ctx, tx, c.set.entitlements[kind].revoke, v); err != nil {
+			return connector.Result{}, err
+		}
 	}
 	if err := exec(ctx, tx, c.set.remove, keys(now.Ref)); err != nil {
 		return connector.Result{}, err
