@@ -153,11 +153,13 @@ func (p Peer) Work(t testing.TB, status, notes string) {
 // Call makes a request as an administrator of the application does.
 func (p Peer) Call(t testing.TB, method, path string, body any) {
 	t.Helper()
-	encoded, err := json.Marshal(body)
-	if err != nil {
-		t.Fatalf("call the peer: %v", err)
+	var encoded bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&encoded).Encode(body); err != nil {
+			t.Fatalf("call the peer: %v", err)
+		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, p.Base()+"/"+path, bytes.NewReader(encoded))
+	req, err := http.NewRequestWithContext(t.Context(), method, p.Base()+"/"+path, &encoded)
 	if err != nil {
 		t.Fatalf("call the peer: %v", err)
 	}
