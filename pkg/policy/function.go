@@ -40,6 +40,7 @@ func textFunctions() []cel.EnvOption {
 	return []cel.EnvOption{
 		onString("ascii", ascii),
 		onString("slug", slug),
+		onString("rdn", rdn),
 		cel.Function(fnNumbered, cel.Overload("numbered_string", []*cel.Type{cel.StringType}, numberedType,
 			cel.UnaryBinding(func(v ref.Val) ref.Val { return numbered(v.(types.String)) }))),
 	}
@@ -125,6 +126,25 @@ func (n numbered) ConvertToType(t ref.Type) ref.Val { return types.String(n).Con
 func (n numbered) Equal(other ref.Val) ref.Val      { return types.Bool(n == other) }
 func (n numbered) Type() ref.Type                   { return numberedType }
 func (n numbered) Value() any                       { return string(n) }
+
+// rdn writes a text as a value within a distinguished name (RFC 4514), so that it is one value whatever it holds: a department
+// called "Sales,OU=Admins" is no way into another container.
+func rdn(s string) string {
+	var out strings.Builder
+	for i, r := range s {
+		edge := i == 0 && (r == ' ' || r == '#') || r == ' ' && i == len(s)-1
+		switch {
+		case r == 0:
+			out.WriteString(`\00`)
+		case edge || strings.ContainsRune(`,+"\<>;=`, r):
+			out.WriteRune('\\')
+			out.WriteRune(r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
 
 // ascii writes a text with ASCII letters: accents fall off, letters that are no accented ones are written out,
 // and what has no Latin letter is left out.

@@ -3,6 +3,8 @@ package policy
 import (
 	"testing"
 	"unicode"
+
+	"github.com/go-ldap/ldap/v3"
 )
 
 func TestNamesAreFoldedToASCII(t *testing.T) {
@@ -25,6 +27,16 @@ func TestSlugsHaveSmallLettersDigitsAndSingleDashes(t *testing.T) {
 	} {
 		if got := slug(in); got != want {
 			t.Errorf("slug(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestATextIsOneValueOfADistinguishedNameWhateverItHolds(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"Sales", "Sales,OU=Admins", "R&D + Ops", ` a "b" \\<c>; `, "#1", " ", "a=b", "Účtárna, Praha", "x\x00y"} {
+		dn, err := ldap.ParseDN("OU=" + rdn(text) + ",DC=acme")
+		if err != nil || len(dn.RDNs) != 2 || len(dn.RDNs[0].Attributes) != 1 || dn.RDNs[0].Attributes[0].Value != text {
+			t.Errorf("%q is written %q: %v", text, rdn(text), err)
 		}
 	}
 }

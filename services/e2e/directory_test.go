@@ -37,7 +37,7 @@ targets/windows.yaml: |
   spec:
     connector: ad
     connection: {url: "SAMBA_URL", ca: "SAMBA_CA", user: "SAMBA_USER", password: "env:E2E_SAMBA", base: "SAMBA_PEOPLE", groupBase: "SAMBA_GROUPS"}
-    account: {name: 'slug(person.given_name)', attributes: {title: person.title, parent: '"OU=" + person.department'}}
+    account: {name: 'slug(person.given_name)', attributes: {title: person.title, parent: '"OU=" + rdn(person.department)'}}
     entitlements: [group]
     lifecycle: {ended: disabled, deleteAfter: 90d}
     reconcile: {every: 1h, missing: repair, reenabled: repair, attribute: repair, extra: remove, orphan: report}

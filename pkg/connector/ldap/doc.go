@@ -11,7 +11,7 @@
 //			"base": "ou=people,dc=acme,dc=example", "groupBase": "ou=groups,dc=acme,dc=example"}})
 //
 // Attributes are attributes of the directory. A value of several lines is an attribute of several values. The name `parent`
-// is the container an account is in, relative to base (`ou=finance`): when it changes the account is moved. Plain LDAP
+// is the container an account is in, relative to base (`ou=finance`; policy writes `"ou=" + rdn(person.department)`): when it changes the account is moved. Plain LDAP
 // gets cn and sn from the account's name where the target file maps none.
 //
 //	connection key       default ldap / ad
