@@ -2,6 +2,7 @@
 package streamtest
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -21,10 +22,13 @@ type Harness struct {
 	seen  map[event.Topic]int
 }
 
+// embedded is one codec for all harnesses: it reads and compiles each schema once.
+var embedded = sync.OnceValue(func() *wire.Serde { return wire.New(wire.Static()) })
+
 // New starts a topology at a moment, with the embedded schemas.
 func New(t testing.TB, topology stream.Topology, start time.Time) *Harness {
 	t.Helper()
-	codec := wire.New(wire.Static())
+	codec := embedded()
 	m, err := stream.NewMemory(topology, codec, Partitions, start)
 	if err != nil {
 		t.Fatalf("start %s: %v", topology.Name, err)
