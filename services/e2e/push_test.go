@@ -169,6 +169,15 @@ func TestSourcesThatPushReachTheTargets(t *testing.T) {
 	if status := p.set(token); status != http.StatusAccepted {
 		t.Fatalf("security event token: %d", status)
 	}
+	observed := sender.Token(t, sendertest.Token{Claims: map[string]any{"iss": sender.Origin, "aud": "joinery", "iat": time.Now().Unix(), "jti": "seen-1",
+		"sub_id": map[string]string{"format": "email", "email": "ada@acme.example"},
+		"events": map[string]any{"https://schemas.openid.net/secevent/caep/event-type/credential-change": map[string]string{"change_type": "create"}}}})
+	if status := p.set(observed); status != http.StatusAccepted {
+		t.Fatalf("a token of a signal from which nothing follows: %d", status)
+	}
+	p.eventually("the signal is a row of hers", func() string {
+		return differs(p.sql("select source, reason, outcome from joinery.evidence where kind = 'identity.signal_observed' and identity_id = '"+string(identity("1001"))+"'"), "[[soc credential-change observed]]")
+	})
 	p.eventually("disabled by the alarm", func() string { return holds(t, mail, "ada.novak", false) })
 
 	if status, _, out := p.scim("PATCH", "/Users/"+id, scimPatch("active", "False")); status != http.StatusOK {
