@@ -149,7 +149,7 @@ func TestAnOlderEnablingWordNeverUndoesAnEnd(t *testing.T) {
 		m := New(calendar.NewZones())
 		first, last := int64(1), int64(100)
 		hire := event.Fact{ID: "hire", IdentityID: "p-1", Authority: employing, Timezone: "UTC", KnownAt: begin, Record: event.SourceRecord{
-			Source: "hr", SourceKey: "7", Sequence: &first, Kind: event.Upsert, RecordedAt: begin, Person: &event.Profile{StartDate: "2026-01-01"}}}
+			Source: "hr", SourceKey: "7", Sequence: &first, Kind: event.Upsert, RecordedAt: begin, Person: &event.Profile{StartDate: "2026-01-01", WorkerType: "contractor"}}}
 		leave := event.Fact{ID: "leave", IdentityID: "p-1", Authority: employing, Timezone: "UTC", KnownAt: begin.AddDate(0, 0, 30),
 			Record: event.SourceRecord{Source: "hr", SourceKey: "7", Sequence: &last, Kind: event.Terminate, RecordedAt: begin.AddDate(0, 0, 30)}}
 		s := decide(rt, m, State{}, hire, "1", begin).State
@@ -160,7 +160,10 @@ func TestAnOlderEnablingWordNeverUndoesAnEnd(t *testing.T) {
 				Source: "hr", SourceKey: "7", Sequence: &seq, RecordedAt: begin.AddDate(0, 0, rapid.IntRange(0, 100).Draw(rt, "recorded")),
 				Kind: rapid.SampledFrom([]event.RecordKind{event.Upsert, event.Resume, event.ReverseTermination}).Draw(rt, "kind")}}
 			if f.Record.Kind == event.Upsert {
-				f.Record.Person = &event.Profile{StartDate: "2026-01-01", Department: "Finance"}
+				f.Record.Person = rapid.SampledFrom([]*event.Profile{
+					{StartDate: "2026-01-01", Department: "Finance"},
+					{StartDate: "2026-04-15", WorkerType: "employee"}, // a plan
+				}).Draw(rt, "says")
 			}
 			d := decide(rt, m, s, f, fmt.Sprint("x", i), end)
 			if s = d.State; d.Entry != nil && d.Entry.Status != event.StatusEnded {
