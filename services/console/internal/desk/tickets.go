@@ -158,6 +158,9 @@ func (d *Desk) worksOn(name string, actor Actor) error {
 	case actor.ID == "":
 		return nil
 	}
+	if e, known := d.Directory.Entry(actor.ID); !known || !e.Present() {
+		return fault(Forbidden, "only who works here, and is not held by an emergency, can close a ticket")
+	}
 	var names []string
 	if target.Owner != nil {
 		for _, number := range []string{target.Owner.EmployeeNumber.Value, target.Owner.Secondary.Value} {

@@ -51,6 +51,10 @@ func TestATicketIsClosedByWhoWorksOnTheTargetAndNeverAboutThemselves(t *testing.
 	if mine, err := w.Desk.Tickets(t.Context(), desk.TicketQuery{Mine: true}, desk.Actor{ID: "id-cyn"}); err != nil || len(mine) != 1 {
 		t.Errorf("a worker's own list: %+v, %v", mine, err)
 	}
+	w.People.Put(event.DirectoryEntry{IdentityID: "id-cyn", EmployeeNumber: "1002", DisplayName: "Cyn Diaz", Status: event.StatusActive, Held: true})
+	if mine, err := w.Desk.Tickets(t.Context(), desk.TicketQuery{Mine: true}, desk.Actor{ID: "id-cyn"}); err != nil || len(mine) != 0 {
+		t.Errorf("of who is held by an emergency: %+v, %v", mine, err)
+	}
 	if n := w.Desk.OwnTickets(desk.Actor{ID: "id-ana"}); n != 0 {
 		t.Errorf("the person it is about may close %d", n)
 	}
