@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"joinery.internal/pkg/child"
+	"joinery.internal/pkg/child/childtest"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/stream"
 	"joinery.internal/pkg/topics"
@@ -140,17 +140,12 @@ func (w *world) fill() {
 	}
 }
 
-func (w *world) start() *child.Process {
+func (w *world) start() *childtest.Process {
 	w.t.Helper()
-	log := filepath.Join(w.t.TempDir(), "log")
-	p, err := child.Start(w.t.Context(), child.Spec{Args: []string{w.worker, "-brokers", strings.Join(w.brokers, ","), "-config", w.dir}, Log: log})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	p := childtest.Start(w.t, "worker", w.worker, "-brokers", strings.Join(w.brokers, ","), "-config", w.dir)
 	w.t.Cleanup(func() {
-		_ = p.Stop(0) // it has been stopped, or the test has failed
-		if said, err := os.ReadFile(log); err == nil && w.t.Failed() {
-			w.t.Logf("worker:\n%s", said)
+		if w.t.Failed() {
+			p.Show(w.t)
 		}
 	})
 	return p
@@ -160,22 +155,16 @@ func (w *world) start() *child.Process {
 func (w *world) caughtUp() {
 	w.t.Helper()
 	admin := kadm.NewClient(w.client)
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	if !childtest.Within(w.t.Context(), mostTime, 50*time.Millisecond, func() bool {
 		lags, err := admin.Lag(w.t.Context(), "reconciler")
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		left := lags["reconciler"].Lag.TotalByTopic()
-		if desired, known := left[string(event.AccessDesired)]; known && desired.Lag == 0 && left[string(event.ProvisionEvents)].Lag == 0 {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-w.t.Context().Done():
-			w.t.Fatal("it never read everything")
-		}
+		desired, known := left[string(event.AccessDesired)]
+		return known && desired.Lag == 0 && left[string(event.ProvisionEvents)].Lag == 0
+	}) {
+		w.t.Fatalf("it has not read everything after %s", mostTime)
 	}
 }
 
@@ -212,7 +201,7 @@ func (w *world) sweep(id string) (compared, found int) {
 }
 
 // peak is the most memory that a process ever had resident, in MB.
-func peak(t *testing.T, p *child.Process) (mb int) {
+func peak(t *testing.T, p *childtest.Process) (mb int) {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
