@@ -100,7 +100,8 @@ func (g *guarded) unreserved(name string) error {
 		"accounts of that name belong to services (reconcile.service of the target file); correct that, or account.name")
 }
 
-// findOrphan says whether the account is still as it was listed: there, and nobody's.
+// findOrphan says whether the account is still as it was listed: there, and nobody's. Where whose it is cannot be told, and of a
+// service, no sweep finds an orphan, whatever a record says.
 func (g *guarded) findOrphan(ctx context.Context, c account.Call, hasOwner bool) (bool, error) {
 	have, err := g.Get(ctx, connector.Ref{Account: c.Account})
 	if errors.Is(err, connector.ErrNotFound) {
@@ -109,7 +110,7 @@ func (g *guarded) findOrphan(ctx context.Context, c account.Call, hasOwner bool)
 	if err != nil {
 		return false, err
 	}
-	return (!hasOwner || have.ExternalID == string(c.Want.IdentityID)) && !g.t.Reserved(have.Account), nil
+	return hasOwner && have.ExternalID == string(c.Want.IdentityID) && !g.t.Reserved(have.Account), nil
 }
 
 // fill takes over what a drive found and did, also up to an error.

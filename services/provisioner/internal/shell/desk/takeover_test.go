@@ -153,3 +153,31 @@ func TestAnAccountOfNobodyKnownIsLeftAloneWhereTheTargetFileSaysSo(t *testing.T)
 		t.Errorf("our own: %+v", r)
 	}
 }
+
+// unmarked keeps no external ids.
+type unmarked struct{ *memory.Target }
+
+func (u unmarked) Describe(ctx context.Context) (connector.Descriptor, error) {
+	d, err := u.Target.Describe(ctx)
+	d.ExternalID = false
+	return d, err
+}
+
+func TestNoRecordMakesAnOrphanOfAnAccountThatMayBeSomebodys(t *testing.T) {
+	t.Parallel()
+	m := memory.NewTarget()
+	for _, name := range []string{"ana", "backup"} {
+		m.Put(connector.Object{Ref: connector.Ref{Account: name}, Enabled: true})
+	}
+	orphan := func(c connector.Connector, name string) {
+		t.Helper()
+		d := newDesk(c, func(t *Target) { t.Reserved = func(name string) bool { return name == "backup" } })
+		o := call("", event.LaneBulk)
+		o.Account, o.Want.AccountName, o.Want.State, o.Want.Orphan = name, name, event.AccountDisabled, true
+		if r, _ := d.Do(t.Context(), o); len(r.Changes) > 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	orphan(unmarked{m}, "ana")
+	orphan(m, "backup")
+}
