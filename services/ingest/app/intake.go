@@ -31,7 +31,7 @@ func Intake(sources []intake.Source, dir intake.Directory) stream.Topology {
 	}
 	return stream.Topology{
 		Name: intakeName,
-		Inputs: []stream.Input{{Topic: event.UrgentRecords, Handle: in.handle, Entrance: true, Urgent: true}, {Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
+		Inputs: []stream.Input{{Topic: event.UrgentRecords, Handle: in.ahead, Entrance: true, Urgent: true}, {Topic: event.SourceRecords, Handle: in.handle, Entrance: true},
 			{Topic: event.IntakeCommands, Handle: in.command, Entrance: true}, {Topic: event.SourceRejects, Handle: reject, Entrance: true}},
 		Outputs: []stream.Output{{Topic: event.IdentityFacts, Rekey: true}, {Topic: event.UrgentFacts, Rekey: true}, {Topic: event.SourceRecords, Rekey: true}, {Topic: event.WaitingRecords}},
 		Idle:    in.recheck,
@@ -61,10 +61,7 @@ func (in *intaker) handle(tx *stream.Tx, r stream.Record) error {
 	match, found := intake.Correlate(src, rec, linked, in.dir)
 	fact := intake.NewFact(src, rec, match, tx.Now())
 	urgent := found && in.overtakes(r.Topic, fact)
-	_, copied := r.Headers[headerCopy]
 	switch {
-	case copied && !urgent: // the original comes in its turn
-		return nil
 	case !found && r.Topic == event.UrgentRecords && rec.Overtakes() && rec.Kind != event.Emergency: // it may have overtaken its hire
 		tx.Emit(event.SourceRecords, r.Key, rec)
 		return nil

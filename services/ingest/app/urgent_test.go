@@ -147,6 +147,22 @@ func TestACopyThatRanAheadOfItsHireIsDroppedAndTheOriginalCounts(t *testing.T) {
 	s.expect("identity.duplicate_ignored")
 }
 
+func TestABadRecordThatIsCopiedIsADeadLetterOnce(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	bad, err := wire.New(wire.Static()).Encode(string(event.UrgentRecords), terminate("soon"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.intake.FeedWith(map[string][]byte{"jml-ahead": nil}, event.UrgentRecords, "hr/1001", bad); err != nil {
+		t.Fatal(err)
+	}
+	s.says(terminate("soon"))
+	if letters := streamtest.Out[event.DeadLetter](s.intake, event.DeadLetters); len(letters) != 1 || letters[0].Topic != string(event.SourceRecords) {
+		t.Errorf("dead letters: %+v", letters)
+	}
+}
+
 // follow reads a topic from now on.
 func (l *loaded) follow(topic event.Topic) *kgo.Client {
 	l.t.Helper()
