@@ -37,11 +37,9 @@ func (s sweep) key() string { return s.ID + "/" + s.Target }
 
 // plan is when a target is swept next, and what the last sweep saw.
 type plan struct {
-	Next   time.Time `json:"n,omitzero"`   // by schedule
-	Down   time.Time `json:"d,omitzero"`   // since when calls to the target fail, as far as this partition knows
-	Failed int       `json:"f,omitempty"`  // listings in a row
-	Again  time.Time `json:"a,omitzero"`   // when one is made in place of those
-	Total  int       `json:"tt,omitempty"` // accounts in the last listing that was believed
+	Next  time.Time `json:"n,omitzero"`   // by schedule
+	Down  time.Time `json:"d,omitzero"`   // since when calls to the target fail, as far as this partition knows
+	Total int       `json:"tt,omitempty"` // accounts in the last listing that was believed
 }
 
 // Target is how one target is reconciled.
@@ -79,6 +77,7 @@ type noticed struct {
 type listed struct {
 	sweep   sweep
 	listing *drift.Listing
+	took    time.Duration
 	class   connector.Class // of the failure; empty: listed
 	message string
 }
@@ -121,9 +120,10 @@ func perform(ctx context.Context, b Book, effect any) any {
 	if !ok {
 		return nil
 	}
+	began := time.Now()
 	l, err := b.Take(ctx, s.ID, s.Target)
 	if err != nil {
-		return listed{sweep: s, class: connector.ClassOf(err), message: err.Error()}
+		return listed{sweep: s, took: time.Since(began), class: connector.ClassOf(err), message: err.Error()}
 	}
 	return listed{sweep: s, listing: l}
 }
@@ -263,9 +263,10 @@ func (r reconciler) result(tx *stream.Tx, result any) error {
 		if l.sweep.Reason != reasonAgain { // else it has been told
 			r.emit(tx, s.Failed(tx.Now(), tx.Cause().ID(), l.class, l.message))
 		}
-		r.failed(tx, l.sweep.Target, l.class)
+		r.failed(tx, l)
 		return nil
 	}
+	tx.ClearTimer(againTimer + l.sweep.Target)
 	r.compare(tx, s, l.listing)
 	return nil
 }
@@ -312,10 +313,10 @@ func (r reconciler) compare(tx *stream.Tx, s drift.Sweep, l *drift.Listing) {
 		orphans.Put(tx, key, *o)
 	}
 	r.emit(tx, done.Events)
-	if p = p.listedWell(tx, s.Target); !done.Broken {
+	if !done.Broken {
 		p.Total = l.Accounts.Len()
+		plans.Put(tx, s.Target, p)
 	}
-	plans.Put(tx, s.Target, p)
 }
 
 func (r reconciler) emit(tx *stream.Tx, events []event.DriftEvent) {

@@ -26,10 +26,12 @@ const (
 	outageWait  = time.Minute
 )
 
-// reasonAgain is of sweeps in place of one whose listing failed: from againFirst after it, and ever more rarely up to againMost.
+// reasonAgain is of sweeps in place of one whose listing failed. A target that fails at once is asked again soon; one that fails after a long
+// listing is not kept listing all the time.
 const (
 	reasonAgain = "again"
-	againFirst  = 5 * time.Second
+	againLoad   = 4 // times as long as the listing took
+	againLeast  = 5 * time.Second
 	againMost   = 10 * time.Minute
 )
 
@@ -42,7 +44,7 @@ func (r reconciler) timer(tx *stream.Tx, name string) error {
 	}
 	switch kind + "/" {
 	case againTimer:
-		r.again(tx, target)
+		r.begin(tx, sweep{ID: sweepID(target, reasonAgain, tx.Now().Truncate(againLeast)), Target: target, Reason: reasonAgain})
 		return nil
 	case outageTimer:
 		r.begin(tx, sweep{ID: sweepID(target, "outage", tx.Now().Truncate(outageWait)), Target: target, Reason: "outage"})
@@ -94,36 +96,15 @@ func (r reconciler) noteOutage(tx *stream.Tx, e event.ProvisionEvent) {
 	plans.Put(tx, e.Target, p)
 }
 
-// failed plans another sweep after a listing that failed: nobody else would ask before the next by schedule. A target file that is wrong does
-// not change by itself. Partitions meet the same failure, and wait for the same moment, so that they share the next listing.
-func (r reconciler) failed(tx *stream.Tx, target string, class connector.Class) {
-	p, _ := plans.Get(tx, target)
-	if !class.Retryable() && class != connector.Denied || p.Again.After(tx.Now()) {
+// failed plans another sweep after a listing that failed: nobody else would ask before the next by schedule. A target file that is wrong
+// does not change by itself. Partitions meet the same failure, and wait for the same moment, so that they share the next listing.
+func (r reconciler) failed(tx *stream.Tx, l listed) {
+	if !l.class.Retryable() && l.class != connector.Denied {
 		return
 	}
-	wait := againMost
-	if p.Failed < 7 {
-		wait = againFirst << p.Failed
-		p.Failed++
+	wait := againLeast
+	for wait < againLoad*l.took && wait < againMost {
+		wait *= 2
 	}
-	p.Again = tx.Now().Truncate(wait).Add(2 * wait)
-	plans.Put(tx, target, p)
-	tx.SetTimer(againTimer+target, p.Again)
-}
-
-// again begins that sweep.
-func (r reconciler) again(tx *stream.Tx, target string) {
-	p, _ := plans.Get(tx, target)
-	if !p.Again.IsZero() {
-		r.begin(tx, sweep{ID: sweepID(target, reasonAgain, p.Again), Target: target, Reason: reasonAgain})
-	}
-}
-
-// listedWell forgets that listings failed.
-func (p plan) listedWell(tx *stream.Tx, target string) plan {
-	if !p.Again.IsZero() {
-		tx.ClearTimer(againTimer + target)
-	}
-	p.Failed, p.Again = 0, time.Time{}
-	return p
+	tx.SetTimer(againTimer+l.sweep.Target, tx.Now().Truncate(wait).Add(2*wait))
 }
