@@ -86,7 +86,7 @@ func cell(t *testing.T, name string, make func(testing.TB, string) *subject, n i
 	f := append(netFaults(s.gate), s.faults...)[n]
 	t.Run(f.name, func(t *testing.T) {
 		t.Parallel()
-		write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", name, s, "concurrency: 4, timeout: 400ms"))
+		write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", name, s, "concurrency: 4, timeout: 1s"))
 		w := newWorld(t, dir, map[string]string{"app": s.kind})
 		w.connector = name
 		h := history{w: w, s: s, f: f, expected: map[change]int{}}

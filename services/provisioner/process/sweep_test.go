@@ -46,12 +46,12 @@ func sweepCell(t *testing.T, name string, make func(testing.TB, string) *subject
 	f := pick(s)
 	t.Run(f.name, func(t *testing.T) {
 		t.Parallel()
-		write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", name, s, "concurrency: 4, timeout: 1s"))
+		write(t, filepath.Join(dir, "targets", "app.yaml"), targetFile("app", name, s, "concurrency: 4, timeout: 2s"))
 		w := newWorld(t, dir, map[string]string{"app": s.kind})
 		w.connector = name
 		h := history{w: w, s: s, f: f, expected: map[change]int{}}
 		i := w.start("provisioner")
-		for n := range 40 { // so many that half of them are no trifle
+		for n := range 24 { // so many that half of them are no trifle
 			h.join(h.person("", n))
 		}
 		w.rest("app", s)
