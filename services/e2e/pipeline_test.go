@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"joinery.internal/pkg/child/childtest"
 	"joinery.internal/pkg/event"
 )
 
@@ -26,21 +27,7 @@ import (
 var joineryBinary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "joinery-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	joineryBinary = filepath.Join(dir, "joinery")
-	build := exec.Command("go", "build", "-o", joineryBinary, "joinery.internal/services/joinery")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build joinery:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	os.Exit(code)
+	os.Exit(childtest.Main(m, "joinery.internal/services/joinery", &joineryBinary, 0))
 }
 
 // endpoints is the ready line of `joinery dev`.

@@ -1,6 +1,6 @@
 // Package childtest runs processes that tests kill.
 //
-// It owns a process until the test ends, and what it said. A Process is used by one goroutine at a time, but for Gone and Kill.
+// It owns the program's build, a process until the test ends, and what it said. A Process is used by one goroutine at a time, but for Gone and Kill.
 //
 //	i := childtest.Start(t, "provisioner", binary, "-instance", "0")
 //	if !childtest.Within(t.Context(), time.Minute, time.Second, i.Gone) {
@@ -10,9 +10,14 @@ package childtest
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,4 +109,33 @@ func Within(ctx context.Context, d, every time.Duration, check func() bool) bool
 		}
 	}
 	return true
+}
+
+// Main is what a TestMain does: it builds a program into a folder that goes with the tests, runs them, and returns their exit code. parallel is how
+// many of them run at once; 0: as many as usual.
+func Main(m *testing.M, program string, binary *string, parallel int) int {
+	code, err := buildAndRun(m, program, binary, parallel)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+func buildAndRun(m *testing.M, program string, binary *string, parallel int) (code int, err error) {
+	dir, err := os.MkdirTemp("", "joinery-test-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	*binary = filepath.Join(dir, path.Base(program))
+	if out, err := exec.Command("go", "build", "-o", *binary, program).CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("build %s: %w\n%s", program, err, out)
+	}
+	if parallel > 0 {
+		if err := flag.Set("test.parallel", strconv.Itoa(parallel)); err != nil {
+			return 0, err
+		}
+	}
+	return m.Run(), nil
 }

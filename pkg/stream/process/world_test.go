@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -41,26 +40,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "joinery-process-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	workerBinary = filepath.Join(dir, "worker")
-	build := exec.Command("go", "build", "-o", workerBinary, "joinery.internal/pkg/stream/process/worker")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build worker:", err)
-		os.Exit(1)
-	}
-	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil { // they mostly wait
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := max(m.Run(), verdict())
-	os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	os.Exit(code)
+	const parallel = 4 // they mostly wait
+	code := childtest.Main(m, "joinery.internal/pkg/stream/process/worker", &workerBinary, parallel)
+	os.Exit(max(code, verdict()))
 }
 
 // enough is how many faults a whole run must have struck to prove anything.

@@ -2,11 +2,9 @@ package process_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -54,27 +52,10 @@ func told() string {
 }
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "joinery-process-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	workerBinary = filepath.Join(dir, "worker")
-	build := exec.Command("go", "build", "-o", workerBinary, "joinery.internal/services/provisioner/process/worker")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build worker:", err)
-		os.Exit(1)
-	}
 	struck.by = map[string]int{}
-	// Most of what goes on here is waiting for a fault to pass.
-	if err := flag.Set("test.parallel", fmt.Sprint(3*runtime.GOMAXPROCS(0))); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
+	parallel := 3 * runtime.GOMAXPROCS(0) // most of what goes on here is waiting for a fault to pass
+	code := childtest.Main(m, "joinery.internal/services/provisioner/process/worker", &workerBinary, parallel)
 	fmt.Println(told())
-	os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	os.Exit(code)
 }
 
