@@ -22,7 +22,8 @@ const (
 	tooMany  = 1000              // records behind, markers of transactions among them
 	fewAgain = 500
 	lookEach = 50 * time.Millisecond
-	standing = 5 * time.Second // without moving
+	lookIdle = 250 * time.Millisecond // when there was nothing to read
+	standing = 5 * time.Second        // without moving
 )
 
 // pressure says whether the reader is behind. It is safe for concurrent use once run.
@@ -56,20 +57,26 @@ func (p *pressure) run(ctx context.Context, o stream.Options, log *slog.Logger) 
 		return
 	}
 	defer client.Close()
-	tick := time.NewTicker(lookEach)
-	defer tick.Stop()
+	admin, next := kadm.NewClient(client), time.NewTimer(lookIdle)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
-		read, left, err := progress(ctx, kadm.NewClient(client))
-		if err != nil {
+		read, left, err := progress(ctx, admin)
+		switch {
+		case err != nil:
 			p.behind.Store(false) // a broker that does not say is no reason to wait
-			continue
+			next.Reset(lookIdle)
+		case left == 0:
+			p.look(read, left, time.Now())
+			next.Reset(lookIdle)
+		default:
+			p.look(read, left, time.Now())
+			next.Reset(lookEach)
 		}
-		p.look(read, left, time.Now())
 	}
 }
 
