@@ -31,7 +31,8 @@ func (o Outcome) Unchanged() bool { return len(o.Changes) == 0 }
 // found and not done twice. It does not retry; the first error ends it, with the Outcome so far. key is the
 // idempotency key of the whole; each change gets one derived from it.
 //
-// An account that carries another external id is not ours: Conflict, and nothing is changed. One that carries none is
+// An account that carries another external id is not ours: Conflict, and nothing is changed. If it was found by a remote id
+// of ours, the target has given that away, and ours is looked for by the other keys. One that carries none is
 // adopted (FindFree is where a caller decides otherwise), but never deleted: that is a Conflict too.
 func Drive(ctx context.Context, c Connector, key string, want Desired) (Outcome, error) {
 	var out Outcome
@@ -39,7 +40,7 @@ func Drive(ctx context.Context, c Connector, key string, want Desired) (Outcome,
 	if err != nil {
 		return out, err
 	}
-	have, err := read(ctx, c, want.Ref())
+	have, err := find(ctx, c, want)
 	if err != nil {
 		return out, err
 	}
@@ -105,6 +106,16 @@ func prepare(ctx context.Context, c Connector, want Desired) (Desired, error) {
 	}
 	want.EndSessions = want.EndSessions && d.Sessions
 	return Normal(c, want), nil
+}
+
+// find reads the account. An id that leads to somebody else's account was given away after ours was deleted: what the other keys find counts.
+func find(ctx context.Context, c Connector, want Desired) (*Object, error) {
+	have, err := read(ctx, c, want.Ref())
+	if err != nil || want.RemoteID == "" || checkOwner(have, want) == nil {
+		return have, err
+	}
+	want.RemoteID = ""
+	return read(ctx, c, want.Ref())
 }
 
 func read(ctx context.Context, c Connector, ref Ref) (*Object, error) {

@@ -44,6 +44,24 @@ func TestARenamedAccountGetsItsNameBack(t *testing.T) {
 	}
 }
 
+func TestAnIDThatTheTargetGaveToSomebodyElseIsNotOurs(t *testing.T) {
+	t.Parallel()
+	target := memory.NewTarget()
+	theirs := target.Put(connector.Object{Ref: connector.Ref{Account: "ben.king", ExternalID: "id-2"}, Enabled: true})
+	want := connector.Desired{Account: "ana.berg", RemoteID: theirs.RemoteID, ExternalID: "id-1", State: connector.Active}
+	out, err := connector.Drive(t.Context(), target, "k1", want)
+	if err != nil || len(out.Changes) != 1 || out.RemoteID == theirs.RemoteID {
+		t.Fatalf("the drive: %+v, %v; want one create with an id of its own", out, err)
+	}
+	want.State = connector.Disabled
+	if out, err = connector.Drive(t.Context(), target, "k2", want); err != nil || out.After.Account != "ana.berg" || out.After.Enabled {
+		t.Errorf("with the old id: %+v, %v", out, err)
+	}
+	if got, err := target.Get(t.Context(), theirs.Ref); err != nil || !got.Enabled || got.ExternalID != "id-2" {
+		t.Errorf("theirs is %+v, %v", got, err)
+	}
+}
+
 func TestAnAccountDeletedOutsideIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	target := memory.NewTarget()
