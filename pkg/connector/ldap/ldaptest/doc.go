@@ -6,8 +6,7 @@
 // people and one of groups; Admin looks into them and changes them beside the connector under test. slapd has the
 // overlays memberof and syncprov and the service account Service, whose rights end at those containers; it answers at
 // most ten entries at once to whoever does not page. Each keeps a journal of what was changed: slapd below Accesslog, Samba
-// in its Log. Samba listens at ports 389 and 636 of a loopback address of its own
-// and needs root for that.
+// in its Log. Samba listens at ports 389 and 636 of a loopback address of its own and needs root for that.
 //
 // Tests never skip: where a server is missing they fail and say what to install. A Server is used by the test's
 // goroutine; its fields by any.
