@@ -80,7 +80,7 @@ func TestSourcesWithTopicsTablesAndFilesOfTheirOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := boot(t, "--config", dir, "--clock", "2026-03-02T08:00:00Z")
+	p := boot(t, "--config", dir, "--clock", "2026-03-03T12:00:00Z")
 	client, err := kgo.NewClient(kgo.SeedBrokers(p.Kafka))
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestSourcesWithTopicsTablesAndFilesOfTheirOwn(t *testing.T) {
 	}
 	defer again.Close()
 	leave := []*kgo.Record{
-		{Topic: "acme.hr.workers", Key: []byte("501"), Value: []byte(`{"worker": "501", "name": "Žofie Nováková", "state": "left", "until": "01.03.2026"}`)},
+		{Topic: "acme.hr.workers", Key: []byte("501"), Value: []byte(`{"worker": "501", "name": "Žofie Nováková", "state": "left", "until": "02.03.2026"}`)},
 		{Topic: "acme.erp.workers", Key: []byte(`{"id": 601}`), Value: []byte(`{"op": "d", "before": null, "after": null, "source": {"ts_ms": 1772524800000}}`)},
 	}
 	if err := again.ProduceSync(t.Context(), leave...).FirstErr(); err != nil {

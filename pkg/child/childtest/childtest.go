@@ -76,13 +76,21 @@ func (p *Process) Kill() {
 }
 
 // Stopped says whether it stands still after SIGSTOP.
-func (p *Process) Stopped() bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
-	if err != nil {
+func (p *Process) Stopped() bool { return Stopped(p.PID()) }
+
+// Stopped says whether every thread of a process stands still after SIGSTOP.
+func Stopped(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
 		return false
 	}
-	_, state, _ := strings.Cut(string(b), ") ")
-	return strings.HasPrefix(state, "T")
+	for _, stat := range threads {
+		b, err := os.ReadFile(stat)
+		if _, state, _ := strings.Cut(string(b), ") "); err != nil || !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // Show shows what it said last.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"joinery.internal/pkg/child"
+	"joinery.internal/pkg/child/childtest"
 )
 
 const (
@@ -119,7 +121,13 @@ func (s *Server) Restart() {
 }
 
 // Pause stops the server from running until Resume: its connections stay open and say nothing.
-func (s *Server) Pause() { s.t.Helper(); s.signal(unix.SIGSTOP) }
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(unix.SIGSTOP)
+	for !childtest.Stopped(s.pid) { // a thread of it may still be answering
+		runtime.Gosched()
+	}
+}
 
 // Resume lets the server run again.
 func (s *Server) Resume() { s.t.Helper(); s.signal(unix.SIGCONT) }
