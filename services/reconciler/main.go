@@ -8,4 +8,7 @@ import (
 	"joinery.internal/services/reconciler/app"
 )
 
-func main() { os.Exit(service.Main(app.Name, app.Run)) }
+func main() {
+	app.SaveMemory()
+	os.Exit(service.Main(app.Name, app.Run))
+}

@@ -39,6 +39,7 @@ func run() error {
 	brokers := flag.String("brokers", "", "addresses, with commas between")
 	config := flag.String("config", "", "folder of targets, and of the service's own files")
 	flag.Parse()
+	app.SaveMemory()
 
 	fleet := memory.NewFleet()
 	for n := range process.Accounts {
