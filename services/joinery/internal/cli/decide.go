@@ -20,12 +20,8 @@ func (t *tool) approvals() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List requests for a decision: with --as those that person is asked to decide, else all that are open", Args: args(),
 		Example: "  joinery approvals list --as 1000\n  joinery approvals list --status granted -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			as, err := t.setting("as", t.as)
-			if err != nil {
+			if err := t.ownOnly(query, "status", all); err != nil {
 				return err
-			}
-			if as != "" && !all && query.Get("status") == "" {
-				query.Set("mine", "true")
 			}
 			p, err := t.list(cmd.Context(), "/approvals", query)
 			if err != nil {
@@ -68,11 +64,7 @@ func (t *tool) vote(kind, short, example string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var result struct {
-			Seen   bool `json:"seen"`
-			DryRun bool `json:"dry_run"`
-		}
-		if err := json.Unmarshal(answer, &result); err == nil && !result.Seen && !result.DryRun {
+		if unseen(answer) {
 			t.progress("written; it will be counted in a moment")
 		}
 		return t.showOne(answer, approvalFields)
@@ -83,6 +75,24 @@ func (t *tool) vote(kind, short, example string) *cobra.Command {
 	why(cmd, &body.Reason)
 	rehearsal(cmd, &dryRun)
 	return cmd
+}
+
+// ownOnly narrows a list to what the person given by --as may act on, unless all or those of a state are asked for.
+func (t *tool) ownOnly(query url.Values, state string, all bool) error {
+	as, err := t.setting("as", t.as)
+	if err == nil && as != "" && !all && query.Get(state) == "" {
+		query.Set("mine", "true")
+	}
+	return err
+}
+
+// unseen says of the answer to a person's word that it is written and does not count yet.
+func unseen(answer json.RawMessage) bool {
+	var result struct {
+		Seen   bool `json:"seen"`
+		DryRun bool `json:"dry_run"`
+	}
+	return json.Unmarshal(answer, &result) == nil && !result.Seen && !result.DryRun
 }
 
 func rehearsed(dryRun bool) url.Values {

@@ -47,16 +47,13 @@ func (t *tool) decideGuard(kind, short string) *cobra.Command {
 		}
 		var result struct {
 			State  string `json:"state"`
-			Seen   bool   `json:"seen"`
 			DryRun bool   `json:"dry_run"`
 		}
-		if err := json.Unmarshal(answer, &result); err == nil && !result.DryRun {
-			switch {
-			case !result.Seen:
-				t.progress("written; it will be counted in a moment")
-			case result.State == "holding":
-				t.progress("counted; another person has to say the same")
-			}
+		switch err := json.Unmarshal(answer, &result); {
+		case unseen(answer):
+			t.progress("written; it will be counted in a moment")
+		case err == nil && !result.DryRun && result.State == "holding":
+			t.progress("counted; another person has to say the same")
 		}
 		return t.showWith(answer, guardFields, "votes", voteColumns)
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -63,11 +62,7 @@ func (t *tool) assignVerb(verb, short, flags string) (*cobra.Command, *assignmen
 		if err != nil {
 			return err
 		}
-		var result struct {
-			Seen   bool `json:"seen"`
-			DryRun bool `json:"dry_run"`
-		}
-		if err := json.Unmarshal(answer, &result); err == nil && !result.Seen && !result.DryRun {
+		if unseen(answer) {
 			t.progress("written; it will count in a moment")
 		}
 		return t.showOne(answer, assignedFields)

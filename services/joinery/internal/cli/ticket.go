@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -19,12 +18,8 @@ func (t *tool) ticket() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "List what people are asked to change by hand: with --as what that person may close, else all that is open; leavers first", Args: args(),
 		Example: "  joinery ticket list --as 1000\n  joinery ticket list --state closed --target keys -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			as, err := t.setting("as", t.as)
-			if err != nil {
+			if err := t.ownOnly(query, "state", all); err != nil {
 				return err
-			}
-			if as != "" && !all && query.Get("state") == "" {
-				query.Set("mine", "true")
 			}
 			p, err := t.list(cmd.Context(), "/tickets", query)
 			if err != nil {
@@ -60,11 +55,7 @@ func (t *tool) closeTicket(kind, short, reason string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var result struct {
-			Seen   bool `json:"seen"`
-			DryRun bool `json:"dry_run"`
-		}
-		if err := json.Unmarshal(answer, &result); err == nil && !result.Seen && !result.DryRun {
+		if unseen(answer) {
 			t.progress("written; it will count in a moment")
 		}
 		return t.showWith(answer, ticketFields, "steps", todoColumns)
