@@ -15,8 +15,6 @@ import (
 	"joinery.internal/pkg/policy"
 	"joinery.internal/services/console/internal/desk"
 	"joinery.internal/services/console/internal/inbox"
-	"joinery.internal/services/console/internal/published"
-	"joinery.internal/services/console/internal/queue"
 )
 
 const (
@@ -27,13 +25,8 @@ const (
 // gauges is what somebody has to be woken for, read from the evidence, the inbox and the broker when it is asked for. What
 // cannot be read is left out, and counts as a failure: an old figure would be a lie. Ages are by the pipeline's clock.
 type gauges struct {
-	archive desk.Archive
-	journal desk.Journal
-	inbox   *inbox.Inbox
-	queue   *queue.Queue
-	policy  *published.View
-	clock   desk.Clock
-	log     *slog.Logger
+	desk *desk.Desk
+	log  *slog.Logger
 
 	mu       sync.Mutex
 	readAt   time.Time
@@ -51,7 +44,7 @@ type figures struct {
 }
 
 func newGauges(d *desk.Desk, log *slog.Logger) *gauges {
-	return &gauges{archive: d.Archive, journal: d.Journal, inbox: d.Inbox, queue: d.Queue, policy: d.Policies, clock: d.Clock, log: log,
+	return &gauges{desk: d, log: log,
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "joinery_console_gauge_failures_total", Help: "Readings of the evidence or the broker, for these figures, that failed."})}
 }
 
@@ -82,7 +75,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	set := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	now := g.clock.Now()
+	now := g.desk.Clock.Now()
 	since := func(t time.Time) float64 {
 		if t.IsZero() {
 			return 0
@@ -107,10 +100,10 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		}
 		set(groupAge, behind, l.ID)
 	}
-	approvals := g.inbox.List(func(a inbox.Approval) bool { return a.Status == inbox.Open })
+	approvals := g.desk.Inbox.List(func(a inbox.Approval) bool { return a.Status == inbox.Open })
 	set(approvalsOpen, float64(len(approvals)))
 	set(approvalAge, since(oldest(approvals, func(a inbox.Approval) time.Time { return a.RequestedAt })))
-	tickets := g.queue.List(func(event.Ticket) bool { return true })
+	tickets := g.desk.Queue.List(func(event.Ticket) bool { return true })
 	set(ticketsOpen, float64(len(tickets)))
 	set(ticketAge, since(oldest(tickets, func(t event.Ticket) time.Time { return t.OpenedAt })))
 	g.failures.Collect(ch)
@@ -138,7 +131,7 @@ func (g *gauges) read() figures {
 	g.last, g.readAt = figures{}, time.Now()
 	var group errgroup.Group
 	group.Go(func() error {
-		u, err := g.archive.Urgent(ctx)
+		u, err := g.desk.Archive.Urgent(ctx)
 		if err != nil {
 			return err
 		}
@@ -147,7 +140,7 @@ func (g *gauges) read() figures {
 		return err
 	})
 	group.Go(func() (err error) {
-		g.last.lag, err = g.journal.Lag(ctx)
+		g.last.lag, err = g.desk.Journal.Lag(ctx)
 		return err
 	})
 	if err := group.Wait(); err != nil {
@@ -162,7 +155,7 @@ func (g *gauges) privileged(drift []desk.OpenDrift) (n int, _ error) {
 	if len(drift) == 0 {
 		return 0, nil
 	}
-	now, ok, err := g.policy.Current()
+	now, ok, err := g.desk.Policies.Current()
 	if err != nil || !ok {
 		return 0, err
 	}
