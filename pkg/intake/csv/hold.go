@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"joinery.internal/pkg/dualcontrol"
 	"joinery.internal/pkg/event"
 	"joinery.internal/pkg/intake"
 	"joinery.internal/pkg/stream"
@@ -24,18 +25,13 @@ import (
 //	      \--gone by hand----> withdrawn
 //
 // The provisioner, which keeps all guards, is told of it (event.GuardTrip) and counts the votes for the evidence; the
-// reader counts them here, alike and in the same order, for the file. What it has heard is remembered with the hold.
+// reader counts them here, by the same rule and in the same order, for the file. What it has heard is remembered with the hold.
 type hold struct {
-	Name     string         `json:"name"` // as it was dropped
-	File     string         `json:"file"` // in held/
-	Sum      string         `json:"sum"`
-	Votes    []vote         `json:"votes,omitempty"`
-	Decision event.GuardAct `json:"decision,omitempty"` // empty: it waits
-}
-
-type vote struct {
-	Kind  event.GuardAct   `json:"kind"`
-	Actor event.IdentityID `json:"actor"`
+	Name     string            `json:"name"` // as it was dropped
+	File     string            `json:"file"` // in held/
+	Sum      string            `json:"sum"`
+	Votes    dualcontrol.Votes `json:"votes,omitempty"`
+	Decision event.GuardAct    `json:"decision,omitempty"` // empty: it waits
 }
 
 const (
@@ -51,16 +47,13 @@ func holdID(source string, f found, sum string) string {
 	return holdScope(source) + strings.TrimPrefix(event.DeriveID("", 0, source, f.name, sum, f.written.String()), "-")[:8]
 }
 
-// take counts a vote. The same by the same person counts once, and what is decided stays so.
+// take counts a vote; what is decided stays so.
 func (h *hold) take(c event.GuardCommand) {
-	v := vote{c.Kind, c.Actor}
-	if h.Decision != "" || slices.Contains(h.Votes, v) {
-		return
+	var outcome string
+	h.Votes, outcome = h.Votes.Take(h.Decision != "", dualcontrol.Vote{Kind: c.Kind, Actor: c.Actor})
+	if outcome == dualcontrol.Decisive {
+		h.Decision = c.Kind
 	}
-	if slices.ContainsFunc(h.Votes, func(other vote) bool { return other.Kind == v.Kind }) {
-		h.Decision = v.Kind
-	}
-	h.Votes = append(h.Votes, v)
 }
 
 // ballot hears what people say of the holds of one source. It is safe for concurrent use.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"joinery.internal/pkg/connector"
+	"joinery.internal/pkg/dualcontrol"
 	"joinery.internal/pkg/event"
 	"joinery.internal/services/provisioner/internal/guard"
 )
@@ -100,11 +101,11 @@ func TestTwoPeopleDecideAndOnePartitionTells(t *testing.T) {
 		outcome string
 		decided event.GuardAct
 	}{
-		{event.GuardRelease, "ana", guard.VoteCounted, ""},
-		{event.GuardRelease, "ana", guard.VoteRepeated, ""},
-		{event.GuardCancel, "bo", guard.VoteCounted, ""},
-		{event.GuardCancel, "ana", guard.VoteDecisive, event.GuardCancel}, // she has thought better of it
-		{event.GuardRelease, "cyn", guard.VoteLate, event.GuardCancel},
+		{event.GuardRelease, "ana", dualcontrol.Counted, ""},
+		{event.GuardRelease, "ana", dualcontrol.Repeated, ""},
+		{event.GuardCancel, "bo", dualcontrol.Counted, ""},
+		{event.GuardCancel, "ana", dualcontrol.Decisive, event.GuardCancel}, // she has thought better of it
+		{event.GuardRelease, "cyn", dualcontrol.Late, event.GuardCancel},
 	} {
 		c := event.GuardCommand{ID: "act", Kind: step.kind, Hold: mine.ID, Actor: step.actor, Reason: "x"}
 		var told, silent []event.ProvisionEvent
@@ -113,7 +114,7 @@ func TestTwoPeopleDecideAndOnePartitionTells(t *testing.T) {
 		if told[0].Kind != event.GuardVoted || told[0].Outcome != step.outcome || mine.Decision != step.decided || other.Decision != step.decided || len(silent) != 0 {
 			t.Errorf("step %d: %+v; decided %q and %q", i, told[0].Meta, mine.Decision, other.Decision)
 		}
-		if want := map[bool]int{true: 3, false: 1}[step.outcome == guard.VoteDecisive]; len(told) != want {
+		if want := map[bool]int{true: 3, false: 1}[step.outcome == dualcontrol.Decisive]; len(told) != want {
 			t.Errorf("step %d: %d events, want %d", i, len(told), want)
 		}
 		for _, e := range told {

@@ -1,9 +1,9 @@
 package guard
 
 import (
-	"slices"
 	"time"
 
+	"joinery.internal/pkg/dualcontrol"
 	"joinery.internal/pkg/event"
 )
 
@@ -14,30 +14,16 @@ import (
 //
 // Invariant: Decision is set once, and then two of Votes are of its kind, by different people.
 type Trip struct {
-	ID        string         `json:"i"`
-	Mine      bool           `json:"m,omitempty"` // this partition told of the trip, and tells what becomes of it
-	Guard     string         `json:"g,omitempty"` // empty: no work of this partition is held, only votes were seen
-	Target    string         `json:"t,omitempty"` // if it is of one target
-	Policy    string         `json:"p,omitempty"`
-	At        time.Time      `json:"a,omitzero"`
-	Votes     []Vote         `json:"v,omitempty"`
-	Decision  event.GuardAct `json:"d,omitempty"` // empty: it holds
-	DecidedAt time.Time      `json:"da,omitzero"`
+	ID        string            `json:"i"`
+	Mine      bool              `json:"m,omitempty"` // this partition told of the trip, and tells what becomes of it
+	Guard     string            `json:"g,omitempty"` // empty: no work of this partition is held, only votes were seen
+	Target    string            `json:"t,omitempty"` // if it is of one target
+	Policy    string            `json:"p,omitempty"`
+	At        time.Time         `json:"a,omitzero"`
+	Votes     dualcontrol.Votes `json:"v,omitempty"`
+	Decision  event.GuardAct    `json:"d,omitempty"` // empty: it holds
+	DecidedAt time.Time         `json:"da,omitzero"`
 }
-
-// Vote is one person's.
-type Vote struct {
-	Kind  event.GuardAct   `json:"k"`
-	Actor event.IdentityID `json:"a"`
-}
-
-// Outcomes of guard.voted.
-const (
-	VoteCounted  = "counted"  // another person has to say the same
-	VoteDecisive = "decisive" // it is done
-	VoteRepeated = "repeated" // the same by the same person counts once
-	VoteLate     = "late"     // others have decided
-)
 
 // Tripped tells that a guard has begun to hold.
 func (t Trip) Tripped(message string) []event.ProvisionEvent {
@@ -47,20 +33,13 @@ func (t Trip) Tripped(message string) []event.ProvisionEvent {
 	return []event.ProvisionEvent{e, opened}
 }
 
-// Take takes a person's release or cancellation; cause is the record it came in.
+// Take takes a person's release or cancellation; cause is the record it came in. The outcome of a guard.voted is what
+// became of it.
 func (t Trip) Take(c event.GuardCommand, cause string, now time.Time) (Trip, []event.ProvisionEvent) {
-	outcome := VoteCounted
-	switch {
-	case t.Decision != "":
-		outcome = VoteLate
-	case slices.Contains(t.Votes, Vote{c.Kind, c.Actor}):
-		outcome = VoteRepeated
-	default:
-		others := slices.ContainsFunc(t.Votes, func(v Vote) bool { return v.Kind == c.Kind })
-		t.Votes = append(slices.Clone(t.Votes), Vote{c.Kind, c.Actor})
-		if others {
-			outcome, t.Decision, t.DecidedAt = VoteDecisive, c.Kind, now
-		}
+	var outcome string
+	t.Votes, outcome = t.Votes.Take(t.Decision != "", dualcontrol.Vote{Kind: c.Kind, Actor: c.Actor})
+	if outcome == dualcontrol.Decisive {
+		t.Decision, t.DecidedAt = c.Kind, now
 	}
 	if !t.Mine {
 		return t, nil
@@ -69,7 +48,7 @@ func (t Trip) Take(c event.GuardCommand, cause string, now time.Time) (Trip, []e
 	vote.EventID = event.EventID(event.DeriveID("ge", 0, cause))
 	vote.Actor, vote.CausationID = string(c.Actor), c.ID
 	events := []event.ProvisionEvent{vote}
-	if outcome == VoteDecisive {
+	if outcome == dualcontrol.Decisive {
 		events = append(events, t.decided(c, string(vote.EventID))...)
 	}
 	return t, events
