@@ -72,10 +72,10 @@ func follow(ctx context.Context, group *errgroup.Group, env service.Env) (*views
 			return stream.Follow(ctx, o, func(r stream.Record) error { return v.approval(o.Codec, r) }, event.ApprovalRequests, event.ApprovalEvents)
 		},
 		"tickets": func() (view, error) {
-			return stream.Follow(ctx, o, func(r stream.Record) error { return v.ticket(o.Codec, r) }, event.OpenTickets)
+			return stream.Follow(ctx, o, func(r stream.Record) error { return fold(o.Codec, r, v.queue.Put) }, event.OpenTickets)
 		},
 		"waiting workers": func() (view, error) {
-			return stream.Follow(ctx, o, func(r stream.Record) error { return v.worker(o.Codec, r) }, event.WaitingRecords)
+			return stream.Follow(ctx, o, func(r stream.Record) error { return fold(o.Codec, r, v.waiting.Put) }, event.WaitingRecords)
 		},
 		"policy": func() (view, error) {
 			return stream.Follow(ctx, o, func(r stream.Record) error { return v.policy(o.Codec, r) }, event.PolicyBundles, event.PolicyActivations)
@@ -140,29 +140,17 @@ func (v *views) approval(codec stream.Codec, r stream.Record) error {
 	return nil
 }
 
-func (v *views) ticket(codec stream.Codec, r stream.Record) error {
+// fold puts a record of a compacted topic into what is kept of it; a tombstone as nil.
+func fold[T any](codec stream.Codec, r stream.Record, put func(key string, v *T)) error {
 	if r.Value == nil {
-		v.queue.Put(r.Key, nil)
+		put(r.Key, nil)
 		return nil
 	}
-	var t event.Ticket
-	if err := codec.Decode(r.Value, string(r.Topic), &t); err != nil {
+	var v T
+	if err := codec.Decode(r.Value, string(r.Topic), &v); err != nil {
 		return fmt.Errorf("decode %s: %w", r.ID(), err)
 	}
-	v.queue.Put(r.Key, &t)
-	return nil
-}
-
-func (v *views) worker(codec stream.Codec, r stream.Record) error {
-	if r.Value == nil {
-		v.waiting.Put(r.Key, nil)
-		return nil
-	}
-	var w event.Waiting
-	if err := codec.Decode(r.Value, string(r.Topic), &w); err != nil {
-		return fmt.Errorf("decode %s: %w", r.ID(), err)
-	}
-	v.waiting.Put(r.Key, &w)
+	put(r.Key, &v)
 	return nil
 }
 

@@ -11,44 +11,24 @@ package queue
 import (
 	"cmp"
 	"slices"
-	"sync"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/console/internal/live"
 )
 
-// Queue is the fold.
-type Queue struct {
-	mu      sync.Mutex
-	byKey   map[string]event.Ticket
-	changed chan struct{} // closed and replaced on every change
-}
+// Queue is the fold, by key of the account.
+type Queue struct{ *live.Table[event.Ticket] }
 
 // New returns an empty queue.
-func New() *Queue { return &Queue{byKey: map[string]event.Ticket{}, changed: make(chan struct{})} }
-
-// Put folds a record.
-func (q *Queue) Put(key string, t *event.Ticket) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if t == nil {
-		delete(q.byKey, key)
-	} else {
-		q.byKey[key] = *t
-	}
-	close(q.changed)
-	q.changed = make(chan struct{})
-}
+func New() *Queue { return &Queue{live.New[event.Ticket]()} }
 
 // Get returns an open ticket, and a channel that is closed on the next change of any.
 func (q *Queue) Get(id string) (t event.Ticket, changed <-chan struct{}, open bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, t := range q.byKey {
-		if t.ID == id {
-			return t, q.changed, true
-		}
+	all, changed := q.All()
+	if i := slices.IndexFunc(all, func(t event.Ticket) bool { return t.ID == id }); i >= 0 {
+		return all[i], changed, true
 	}
-	return event.Ticket{}, q.changed, false
+	return event.Ticket{}, changed, false
 }
 
 // lanes in the order in which people had better work.
@@ -56,14 +36,8 @@ var lanes = []event.Lane{event.LaneEmergency, event.LaneLeaver}
 
 // List returns the open tickets that keep wants: those that take access away first, then the oldest.
 func (q *Queue) List(keep func(event.Ticket) bool) []event.Ticket {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var out []event.Ticket
-	for _, t := range q.byKey {
-		if keep(t) {
-			out = append(out, t)
-		}
-	}
+	all, _ := q.All()
+	out := slices.DeleteFunc(all, func(t event.Ticket) bool { return !keep(t) })
 	slices.SortFunc(out, func(a, b event.Ticket) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.OpenedAt.Compare(b.OpenedAt), cmp.Compare(a.ID, b.ID))
 	})

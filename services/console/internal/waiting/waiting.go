@@ -10,49 +10,23 @@ package waiting
 
 import (
 	"cmp"
-	"maps"
 	"slices"
-	"sync"
 
 	"joinery.internal/pkg/event"
+	"joinery.internal/services/console/internal/live"
 )
 
-// Room is the fold.
-type Room struct {
-	mu      sync.Mutex
-	workers map[string]event.Waiting // by source/source_key
-	changed chan struct{}            // closed and replaced on every change
-}
+// Room is the fold, by source/source_key.
+type Room struct{ *live.Table[event.Waiting] }
 
 // New returns an empty room.
-func New() *Room { return &Room{workers: map[string]event.Waiting{}, changed: make(chan struct{})} }
-
-// Put folds a record.
-func (r *Room) Put(worker string, w *event.Waiting) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if w == nil {
-		delete(r.workers, worker)
-	} else {
-		r.workers[worker] = *w
-	}
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-// Get returns what waits of a worker, and a channel that is closed on the next change of any.
-func (r *Room) Get(worker string) (w event.Waiting, changed <-chan struct{}, waits bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	w, waits = r.workers[worker]
-	return w, r.changed, waits
-}
+func New() *Room { return &Room{live.New[event.Waiting]()} }
 
 // List returns them, who has waited longest first.
 func (r *Room) List() []event.Waiting {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.SortedFunc(maps.Values(r.workers), func(a, b event.Waiting) int {
+	all, _ := r.All()
+	slices.SortFunc(all, func(a, b event.Waiting) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Source, b.Source), cmp.Compare(a.SourceKey, b.SourceKey))
 	})
+	return all
 }
