@@ -84,7 +84,7 @@ type VoteResult struct {
 // Vote acts on an approval and waits a little for what comes of it. The approval service checks everything again: a
 // vote is a record in a topic, and counts only if that service says so.
 func (d *Desk) Vote(ctx context.Context, id string, v Vote, actor Actor) (VoteResult, error) {
-	before, changed, ok := d.Inbox.Get(id)
+	before, _, ok := d.Inbox.Get(id)
 	if !ok {
 		return VoteResult{}, noApproval(id)
 	}
@@ -106,7 +106,7 @@ func (d *Desk) Vote(ctx context.Context, id string, v Vote, actor Actor) (VoteRe
 	if err := d.append(ctx, event.ApprovalCommands, string(before.IdentityID), command); err != nil {
 		return VoteResult{}, err
 	}
-	after, seen := d.await(ctx, id, len(before.Steps), changed)
+	after, seen := d.await(ctx, id, len(before.Steps))
 	return VoteResult{Approval: d.approval(after), Seen: seen}, nil
 }
 
@@ -151,19 +151,28 @@ func (d *Desk) mayDelegate(a inbox.Approval, to string, actor Actor) (event.Iden
 }
 
 // await returns the approval once it has more steps than it had, or as it is when patience ends.
-func (d *Desk) await(ctx context.Context, id string, steps int, changed <-chan struct{}) (inbox.Approval, bool) {
+func (d *Desk) await(ctx context.Context, id string, steps int) (a inbox.Approval, seen bool) {
+	seen = d.patiently(ctx, func() (<-chan struct{}, bool) {
+		var changed <-chan struct{}
+		a, changed, _ = d.Inbox.Get(id) // it was there, and none ever goes
+		return changed, len(a.Steps) > steps
+	})
+	return a, seen
+}
+
+// patiently looks again at every change until something is so; false: patience ended before.
+func (d *Desk) patiently(ctx context.Context, look func() (changed <-chan struct{}, so bool)) bool {
 	ctx, cancel := context.WithTimeout(ctx, d.Patience)
 	defer cancel()
 	for {
-		a, next, _ := d.Inbox.Get(id) // it was there, and none ever goes
-		if len(a.Steps) > steps {
-			return a, true
+		changed, so := look()
+		if so {
+			return true
 		}
 		select {
 		case <-changed:
-			changed = next
 		case <-ctx.Done():
-			return a, false
+			return false
 		}
 	}
 }

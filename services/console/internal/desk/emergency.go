@@ -67,19 +67,10 @@ func (d *Desk) Emergency(ctx context.Context, e Emergency, actor Actor) (Emergen
 
 // appears waits until an approval is there to be decided, or patience ends: the next person can then agree at once.
 func (d *Desk) appears(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(ctx, d.Patience)
-	defer cancel()
-	for {
+	d.patiently(ctx, func() (<-chan struct{}, bool) {
 		a, changed, _ := d.Inbox.Get(id)
-		if len(a.Approvers) > 0 {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
+		return changed, len(a.Approvers) > 0
+	})
 }
 
 func mayLift(id event.IdentityID, actor Actor) error {

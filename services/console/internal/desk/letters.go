@@ -165,12 +165,6 @@ func (d *Desk) RemedyLetters(ctx context.Context, r BulkRemedy, actor Actor) (Bu
 	return out, d.remedied(ctx, out.Remedied, r.Reason, actor, []event.ReplayCommand{{Kind: event.ReplayFinish, Count: int64(out.Count)}})
 }
 
-// remedyStep is what is written about one letter.
-type remedyStep struct {
-	records  []Outgoing
-	commands []event.ReplayCommand
-}
-
 // bulk works out what is to be written; what cannot be is named in out.
 func (d *Desk) bulk(ctx context.Context, letters []DeadLetter, discard bool, out *BulkRemedied) ([]remedyStep, error) {
 	var newest map[string]Incoming
@@ -182,17 +176,12 @@ func (d *Desk) bulk(ctx context.Context, letters []DeadLetter, discard bool, out
 	}
 	var steps []remedyStep
 	for _, l := range letters {
-		resolve := event.ReplayCommand{Kind: event.ReplayResolve, ExceptionID: l.ID, Resolution: "person"}
-		step := remedyStep{commands: []event.ReplayCommand{resolve}}
+		step := remedyStep{commands: resolved(l.ID, "person")}
 		if !discard {
-			record, err := d.again(l, nil, newest)
-			if err != nil {
+			var err error
+			if step, err = d.handledAgain(l, nil, newest); err != nil {
 				out.Failures = append(out.Failures, l.ID+": "+err.Error())
 				continue
-			}
-			step.records, step.commands[0].Resolution = []Outgoing{record}, "replay"
-			if l.Service == provisionerName { // who says itself when the account is as it should be
-				step.commands = nil
 			}
 		}
 		steps = append(steps, step)

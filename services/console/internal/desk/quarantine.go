@@ -105,30 +105,12 @@ func (d *Desk) Assign(ctx context.Context, worker string, a Assignment, actor Ac
 	if a.To != "" {
 		command.IdentityID = to
 	}
-	value, err := d.Codec.Encode(string(event.IntakeCommands), command)
-	if err != nil {
-		return out, unavailable("encode whose the worker is", err)
+	if err := d.append(ctx, event.IntakeCommands, worker, command); err != nil {
+		return out, err
 	}
-	if err := d.Journal.Append(ctx, Outgoing{Topic: event.IntakeCommands, Key: worker, Value: value}); err != nil {
-		return out, unavailable("write whose the worker is", err)
-	}
-	out.Seen = d.released(ctx, worker)
-	return out, nil
-}
-
-// released waits until nothing of a worker waits any more, or patience ends.
-func (d *Desk) released(ctx context.Context, worker string) bool {
-	ctx, cancel := context.WithTimeout(ctx, d.Patience)
-	defer cancel()
-	for {
+	out.Seen = d.patiently(ctx, func() (<-chan struct{}, bool) {
 		_, changed, waits := d.Waiting.Get(worker)
-		if !waits {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return false
-		}
-	}
+		return changed, !waits
+	})
+	return out, nil
 }

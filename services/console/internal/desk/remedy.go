@@ -44,19 +44,36 @@ func (d *Desk) ReplayLetter(ctx context.Context, id string, r Remedy, actor Acto
 	if err != nil {
 		return out, err
 	}
-	record, err := d.again(letter, r.Value, newest)
+	step, err := d.handledAgain(letter, r.Value, newest)
 	if err != nil {
 		return out, err
 	}
 	out.Count, out.DryRun = 1, r.DryRun
-	commands := []event.ReplayCommand{{Kind: event.ReplayStart}, {Kind: event.ReplayFinish, Count: 1}}
-	if letter.Service != provisionerName { // who says itself when the account is as it should be
-		commands = append(commands, event.ReplayCommand{Kind: event.ReplayResolve, ExceptionID: id, Resolution: "replay"})
-	}
 	if r.DryRun {
 		return out, nil
 	}
-	return out, d.remedied(ctx, out, r.Reason, actor, commands, record)
+	commands := append([]event.ReplayCommand{{Kind: event.ReplayStart}, {Kind: event.ReplayFinish, Count: 1}}, step.commands...)
+	return out, d.remedied(ctx, out, r.Reason, actor, commands, step.records...)
+}
+
+// remedyStep is what is written about one letter.
+type remedyStep struct {
+	records  []Outgoing
+	commands []event.ReplayCommand
+}
+
+// handledAgain is a letter's record once more, fixed or as it was, and the end of its exception.
+func (d *Desk) handledAgain(letter DeadLetter, fixed json.RawMessage, newest map[string]Incoming) (remedyStep, error) {
+	record, err := d.again(letter, fixed, newest)
+	step := remedyStep{records: []Outgoing{record}}
+	if letter.Service != provisionerName { // who says itself when the account is as it should be
+		step.commands = resolved(letter.ID, "replay")
+	}
+	return step, err
+}
+
+func resolved(letter, how string) []event.ReplayCommand {
+	return []event.ReplayCommand{{Kind: event.ReplayResolve, ExceptionID: letter, Resolution: how}}
 }
 
 // provisionerName is the service whose letters are about accounts: it parks them, and the newest desired state drives them.
@@ -69,7 +86,7 @@ func (d *Desk) DiscardLetter(ctx context.Context, id string, r Remedy, actor Act
 		out.DryRun = r.DryRun
 		return out, err
 	}
-	return out, d.remedied(ctx, out, r.Reason, actor, []event.ReplayCommand{{Kind: event.ReplayResolve, ExceptionID: id, Resolution: "person"}})
+	return out, d.remedied(ctx, out, r.Reason, actor, resolved(id, "person"))
 }
 
 // openLetter is a dead letter that nobody has dealt with, and the beginning of what is done about it.

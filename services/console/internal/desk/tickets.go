@@ -259,17 +259,11 @@ func (d *Desk) awaitTicket(ctx context.Context, tail Tail, c event.TicketCommand
 			}
 		}
 	}
-	for {
+	d.patiently(patient, func() (<-chan struct{}, bool) {
 		_, changed, open := d.Queue.Get(c.Ticket)
-		if !open {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-patient.Done():
-			return nil
-		}
-	}
+		return changed, !open
+	})
+	return nil
 }
 
 // OwnTickets is how many open tickets the actor may close.
