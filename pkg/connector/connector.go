@@ -5,7 +5,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 )
@@ -193,12 +192,6 @@ func Normal(c Connector, want Desired) Desired {
 		return n.Normalize(want)
 	}
 	return want
-}
-
-// Loopback says that a host is this machine: what is sent there passes no network.
-func Loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Close releases what a connector holds (a connection pool), if it holds anything.

@@ -24,9 +24,9 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"joinery.internal/pkg/address"
 	"joinery.internal/pkg/connector"
 )
 
@@ -78,7 +78,7 @@ type Response struct {
 // whatever a name resolves to.
 func NewClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DialContext = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Control: routable}).DialContext
+	transport.DialContext = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Control: address.Control(routable)}).DialContext
 	transport.MaxIdleConnsPerHost = 64
 	return &http.Client{
 		Transport:     transport,
@@ -87,12 +87,8 @@ func NewClient() *http.Client {
 }
 
 // routable refuses addresses that no target has: metadata services give credentials to whoever asks there.
-func routable(_, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if ip := at.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() {
+func routable(ip netip.Addr) error {
+	if ip.IsLinkLocalUnicast() || ip.IsMulticast() {
 		return fmt.Errorf("%s is an address of this machine's link, where no target is", ip)
 	}
 	return nil
@@ -203,7 +199,7 @@ func Garbled(method, op, format string, args ...any) error {
 }
 
 // InClear says that what is sent to an address can be read on the way.
-func InClear(u *url.URL) bool { return u.Scheme == "http" && !connector.Loopback(u.Hostname()) }
+func InClear(u *url.URL) bool { return u.Scheme == "http" && !address.Loopback(u.Hostname()) }
 
 // broken classes a call without a whole answer.
 func broken(r Request, sent bool, err error) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"joinery.internal/pkg/address"
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/handover"
 )
@@ -60,7 +61,7 @@ func parseEndpoint(connection map[string]string) (endpoint, error) {
 	if (e.user == "") != (e.password == "") {
 		return e, errors.New("connection.user and connection.password belong together")
 	}
-	if !e.secure && !e.startTLS && !connector.Loopback(u.Hostname()) {
+	if !e.secure && !e.startTLS && !address.Loopback(u.Hostname()) {
 		return e, errors.New("connection.url would send the password in the clear; use ldaps:// or startTLS: true")
 	}
 	e.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"joinery.internal/pkg/address"
 	"joinery.internal/pkg/connector"
 )
 
@@ -101,7 +102,7 @@ func postgres(connection map[string]string) (*pgx.ConnConfig, error) {
 	// Without a word on it the driver would take any certificate, or none. A socket's folder is no host.
 	q := u.Query()
 	host := cmp.Or(u.Hostname(), q.Get("host"), "/")
-	if q.Get("sslmode") == "" && !strings.HasPrefix(host, "/") && !connector.Loopback(host) {
+	if q.Get("sslmode") == "" && !strings.HasPrefix(host, "/") && !address.Loopback(host) {
 		q.Set("sslmode", "verify-full")
 		u.RawQuery = q.Encode()
 	}

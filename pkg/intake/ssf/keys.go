@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"joinery.internal/pkg/address"
 	"joinery.internal/pkg/intake/gate"
 )
 
@@ -44,11 +45,11 @@ type keyring struct {
 }
 
 func newKeyring(issuer, jwks string, clock gate.Clock) (*keyring, error) {
-	for _, address := range []string{issuer, jwks} {
-		if address == "" {
+	for _, at := range []string{issuer, jwks} {
+		if at == "" {
 			continue
 		}
-		if err := fetchable(address); err != nil {
+		if err := fetchable(at); err != nil {
 			return nil, err
 		}
 	}
@@ -59,17 +60,12 @@ func newKeyring(issuer, jwks string, clock gate.Clock) (*keyring, error) {
 }
 
 // fetchable refuses what would be read unprotected.
-func fetchable(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname()))) {
+func fetchable(at string) error {
+	u, err := url.Parse(at)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && (u.Scheme != "http" || !address.Loopback(u.Hostname()))) {
 		return errors.New("the address of the issuer or its keys is no https URL (http only on loopback)")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // find returns the keys a token of this kid may be signed with; all of them if it names none. A kid that is not known
@@ -166,8 +162,8 @@ func configurationOf(issuer string) string {
 	return u.String()
 }
 
-func (k *keyring) get(ctx context.Context, address string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+func (k *keyring) get(ctx context.Context, at string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return err
 	}
@@ -189,20 +185,15 @@ func (k *keyring) get(ctx context.Context, address string, into any) error {
 // source's file names - and those of the cloud's metadata always.
 func (k *keyring) reachable(host string) func(string, string, syscall.RawConn) error {
 	trusted := false
-	for _, address := range []string{k.issuer, k.jwks} {
-		if u, err := url.Parse(address); err == nil && address != "" && strings.EqualFold(u.Hostname(), host) {
+	for _, named := range []string{k.issuer, k.jwks} {
+		if u, err := url.Parse(named); err == nil && named != "" && strings.EqualFold(u.Hostname(), host) {
 			trusted = true
 		}
 	}
-	return func(_, address string, _ syscall.RawConn) error {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return err
-		}
-		ip := at.Addr().Unmap()
+	return address.Control(func(ip netip.Addr) error {
 		if ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() || !trusted && (ip.IsPrivate() || ip.IsLoopback()) {
 			return errors.New("the address is one of this network, and the source's file does not name its host")
 		}
 		return nil
-	}
+	})
 }
