@@ -49,7 +49,7 @@ func restore(ctx context.Context, log changelog, ids []int32, o Options, c *cach
 		read++
 		parts[r.Partition].take(r)
 	}
-	err = readCommitted(ctx, log.topic, ids, o, func(id int32, start, end int64) int64 {
+	err = ReadCommitted(ctx, log.topic, ids, o, func(id int32, start, end int64) int64 {
 		p := parts[id]
 		if p == nil {
 			parts[id] = &restored{state: map[string][]byte{}}
@@ -64,7 +64,7 @@ func restore(ctx context.Context, log changelog, ids []int32, o Options, c *cach
 	}, take)
 	if err == nil {
 		if anew := unproved(parts, c); len(anew) > 0 {
-			err = readCommitted(ctx, log.topic, anew, o, func(_ int32, start, _ int64) int64 { return start }, take)
+			err = ReadCommitted(ctx, log.topic, anew, o, func(_ int32, start, _ int64) int64 { return start }, take)
 		}
 	}
 	if err != nil {
@@ -114,12 +114,13 @@ func (p *restored) begin(header string) *beginning {
 	return b
 }
 
-// readCommitted calls each with every committed record of the partitions, from where from says, given the offsets that
-// there are, to the end as it is now. Control records are kept while reading: the tail of a log may hold nothing else.
-func readCommitted(ctx context.Context, topic string, ids []int32, o Options, from func(id int32, start, end int64) int64, each func(*kgo.Record)) error {
+// ReadCommitted calls each with every committed record of the partitions, from where from says, given the offsets that
+// there are, to the end as it is now. An error says which partitions make no progress, and what holds them up.
+func ReadCommitted(ctx context.Context, topic string, ids []int32, o Options, from func(id int32, start, end int64) int64, each func(*kgo.Record)) error {
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(o.Seeds...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // compaction may move the start while we read
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.FetchMaxWait(100 * time.Millisecond)}, o.Dialer...)...)
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),                      // compaction may move the start while we read
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), // the tail of a log may hold nothing else
+		kgo.FetchMaxWait(100 * time.Millisecond)}, o.Dialer...)...)
 	if err != nil {
 		return fmt.Errorf("open client: %w", err)
 	}

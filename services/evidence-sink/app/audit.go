@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"joinery.internal/pkg/stream"
 )
 
 const (
@@ -69,54 +73,32 @@ func (s *sink) gone(ctx context.Context) (map[string]uint64, error) {
 	return lack, nil
 }
 
-// refill reads what this sink has ever committed of a topic, and inserts what lacks.
+// refill reads what has been committed of a topic's partitions that are this sink's, and inserts what lacks.
 func (s *sink) refill(ctx context.Context, topic string) error {
-	admin := kadm.NewClient(s.client)
-	committed, err := admin.FetchOffsets(ctx, group)
+	committed, err := kadm.NewClient(s.client).FetchOffsets(ctx, group)
 	if err != nil {
 		return fmt.Errorf("read committed offsets: %w", err)
 	}
-	starts, err := admin.ListStartOffsets(ctx, topic)
-	if err != nil {
-		return fmt.Errorf("list start offsets of %s: %w", topic, err)
-	}
-	ends, from := map[int32]int64{}, map[int32]kgo.Offset{}
+	ends := map[int32]int64{}
 	for p := range s.mine {
-		end, read := committed.Lookup(topic, p.partition)
-		start, there := starts.Lookup(topic, p.partition)
-		if p.topic == topic && read && there && start.Offset < end.At {
-			ends[p.partition], from[p.partition] = end.At, kgo.NewOffset().At(start.Offset)
+		if end, read := committed.Lookup(topic, p.partition); read && p.topic == topic {
+			ends[p.partition] = end.At
 		}
 	}
-	if len(ends) == 0 {
-		return nil // Kafka has nothing of it any more
-	}
-	reader, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(s.env.Kafka...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords()}, s.env.KafkaOpts...)...)
-	if err != nil {
+	var again []*kgo.Record
+	var failed error
+	err = stream.ReadCommitted(ctx, topic, slices.Collect(maps.Keys(ends)), s.env.Stream(), func(_ int32, start, _ int64) int64 { return start }, func(r *kgo.Record) {
+		if failed != nil || r.Offset >= ends[r.Partition] { // the rest is read in its turn
+			return
+		}
+		if again = append(again, r); len(again) == batchRows {
+			failed, again = s.restore(ctx, again), nil
+		}
+	})
+	if err = errors.Join(err, failed); err != nil {
 		return fmt.Errorf("read %s again: %w", topic, err)
 	}
-	defer reader.Close()
-	for len(ends) > 0 {
-		fetches := reader.PollRecords(ctx, batchRows)
-		if err := errors.Join(ctx.Err(), fetches.Err()); err != nil {
-			return fmt.Errorf("read %s again: %w", topic, err)
-		}
-		var again []*kgo.Record
-		fetches.EachRecord(func(r *kgo.Record) {
-			end, asked := ends[r.Partition]
-			if asked && r.Offset+1 >= end {
-				delete(ends, r.Partition)
-			}
-			if asked && r.Offset < end && !r.Attrs.IsControl() {
-				again = append(again, r)
-			}
-		})
-		if err := s.restore(ctx, again); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.restore(ctx, again)
 }
 
 // restore inserts the rows of records that are not there.
