@@ -118,9 +118,9 @@ func (p *restored) begin(header string) *beginning {
 // there are, to the end as it is now. An error says which partitions make no progress, and what holds them up.
 func ReadCommitted(ctx context.Context, topic string, ids []int32, o Options, from func(id int32, start, end int64) int64, each func(*kgo.Record)) error {
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(o.Seeds...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),                      // compaction may move the start while we read
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), // the tail of a log may hold nothing else
-		kgo.FetchMaxWait(100 * time.Millisecond)}, o.Dialer...)...)
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // compaction may move the start while we read
+		// Control records are kept: the tail of a log may hold nothing else.
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.FetchMaxWait(100 * time.Millisecond)}, o.Dialer...)...)
 	if err != nil {
 		return fmt.Errorf("open client: %w", err)
 	}
