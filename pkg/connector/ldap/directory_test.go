@@ -122,21 +122,10 @@ func TestTheLastMemberOfAGroupCanLeaveIt(t *testing.T) {
 	}
 }
 
-// memberUid is looked after by no overlay.
 func TestGroupsFollowARenameAndADeletionWhereTheServerDoesNot(t *testing.T) {
 	t.Parallel()
-	d := newSlapd(t)
-	d.extra = map[string]string{"member": "memberUid"}
-	d.Empty(d.admin)
-	add := goldap.NewAddRequest("cn=engineering,"+d.Groups, nil)
-	add.Attribute("objectClass", []string{"posixGroup"})
-	add.Attribute("gidNumber", []string{"7"})
-	if err := d.admin.Add(add); err != nil {
-		t.Fatal(err)
-	}
-	members := func() string {
-		return strings.Join(d.search(t, "cn=engineering,"+d.Groups, "(objectClass=*)", "memberUid")[0].GetAttributeValues("memberUid"), " ")
-	}
+	d, uids := newPosixGroup(t)
+	members := func() string { return strings.Join(uids(), " ") }
 	c := open(t, d.settings(d.URL))
 	want := ana(nil)
 	want.RemoteID = drive(t, c, want).RemoteID

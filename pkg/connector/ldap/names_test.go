@@ -5,8 +5,6 @@ import (
 	"sync"
 	"testing"
 
-	goldap "github.com/go-ldap/ldap/v3"
-
 	"joinery.internal/pkg/connector"
 	"joinery.internal/pkg/connector/connectortest"
 	"joinery.internal/pkg/connector/ldap"
@@ -55,18 +53,7 @@ func TestAnAttributeThatTheTargetFileDoesNotMapIsNotWritten(t *testing.T) {
 
 func TestARenameThatIsCutOffLeavesNoNameInAGroupThatNobodyHas(t *testing.T) {
 	t.Parallel()
-	d := newSlapd(t)
-	d.extra = map[string]string{"member": "memberUid"}
-	d.Empty(d.admin)
-	add := goldap.NewAddRequest("cn=engineering,"+d.Groups, nil)
-	add.Attribute("objectClass", []string{"posixGroup"})
-	add.Attribute("gidNumber", []string{"7"})
-	if err := d.admin.Add(add); err != nil {
-		t.Fatal(err)
-	}
-	members := func() []string {
-		return d.search(t, "cn=engineering,"+d.Groups, "(objectClass=*)", "memberUid")[0].GetAttributeValues("memberUid")
-	}
+	d, members := newPosixGroup(t)
 	want := ana(nil)
 	want.RemoteID = drive(t, open(t, d.settings(d.URL)), want).RemoteID
 	p := newProxy(t, d.URL)

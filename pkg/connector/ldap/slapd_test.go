@@ -29,6 +29,24 @@ func newSlapd(t *testing.T) directory {
 	return directory{Server: s, admin: s.AdminConn(), connector: "ldap", attributes: [2]string{"title", "roomNumber"}}
 }
 
+// newPosixGroup is a server whose groups hold uids, which no overlay looks after: it has the group engineering.
+func newPosixGroup(t *testing.T) (d directory, members func() []string) {
+	t.Helper()
+	d = newSlapd(t)
+	d.extra = map[string]string{"member": "memberUid"}
+	d.Empty(d.admin)
+	dn := "cn=engineering," + d.Groups
+	add := goldap.NewAddRequest(dn, nil)
+	add.Attribute("objectClass", []string{"posixGroup"})
+	add.Attribute("gidNumber", []string{"7"})
+	if err := d.admin.Add(add); err != nil {
+		t.Fatal(err)
+	}
+	return d, func() []string {
+		return d.search(t, dn, "(objectClass=*)", "memberUid")[0].GetAttributeValues("memberUid")
+	}
+}
+
 func (d directory) settings(url string) connector.Settings {
 	s := connector.Settings{
 		Name: "directory", Connector: d.connector, Entitlements: []string{"group"}, Attributes: d.attributes[:],
